@@ -1,0 +1,121 @@
+"""One call on its way through the pipeline: what permission functions and handlers get.
+
+The same class serves a client's request and a service's call of another service (`invoke`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from freehold.authorization.permission import ContextValue, Permission
+from freehold.authorization.principal import Principal
+from freehold.services.operation import Operation, Params, Result
+from freehold.storage.records import Reader, Transaction
+
+if TYPE_CHECKING:
+    from freehold.app import App
+    from freehold.authorization.decide import Decision
+    from freehold.message import Request
+
+T = TypeVar("T")
+
+
+class Call:
+    """`app` holds the deployment's parts (records, blobs, clock, cache, sealing keys); `account_id` is the caller's
+    account; `region` the credential scope's; `reader` what to read through (inside a write: its transaction)."""
+
+    __slots__ = (
+        "access_key_id",
+        "account_id",
+        "app",
+        "context",
+        "decisions",
+        "events",
+        "operation",
+        "parent",
+        "params",
+        "prepared",
+        "principal",
+        "region",
+        "request",
+        "request_id",
+        "resources",
+        "transaction",
+        "via",
+    )
+
+    def __init__(
+        self,
+        app: App,
+        request: Request,
+        operation: Operation,
+        principal: Principal,
+        region: str,
+        request_id: str,
+        context: dict[str, ContextValue],
+        *,
+        via: tuple[str, ...] = (),
+        parent: Call | None = None,
+        transaction: Transaction | None = None,
+    ) -> None:
+        self.app = app
+        self.request = request
+        self.operation = operation
+        self.principal = principal
+        self.account_id = principal.account_id
+        self.region = region
+        self.request_id = request_id
+        self.context = context
+        """Condition keys of the request (lower case)."""
+        self.via = via
+        """The services this call came through, outermost first (`("s3",)`), empty for a client's own call."""
+        self.parent = parent
+        self.transaction = transaction
+        self.prepared: Any = None
+        self.params: Params = {}
+        self.events: list[bytes] = []
+        """Audit events of the calls that this one made, in order."""
+        self.resources: list[tuple[str, str]] = []
+        """(type, ARN) of what was touched, for the audit event: `("AWS::KMS::Key", arn)`."""
+        self.decisions: list[Decision] = []
+
+    @property
+    def reader(self) -> Reader:
+        return self.transaction if self.transaction is not None else self.app.records.reader()
+
+    @property
+    def tx(self) -> Transaction:
+        """The transaction. Only an operation declared with `writes=True` has one."""
+        if self.transaction is None:
+            raise RuntimeError(f"{self.operation.name} is not declared as writing")
+        return self.transaction
+
+    @property
+    def now(self) -> datetime:
+        return self.app.clock.now()
+
+    def cached(self, domain: str, key: Any, load: Callable[[Reader], T]) -> T:
+        """`load(reader)`, kept while nothing of the domain changes; inside a transaction always fresh."""
+        if self.transaction is not None:
+            return load(self.transaction)
+        return self.app.cache.get(domain, key, load)
+
+    def may(self, permission: Permission) -> Decision:
+        """The decision on one permission; does not raise."""
+        return self.app.authorizer.decide(self, permission)
+
+    def require(self, permission: Permission) -> None:
+        """Raise the service's AccessDenied, with the reason, unless this is allowed."""
+        self.app.authorizer.require(self, permission)
+
+    def invoke(self, name: str, params: Params, *, via: str) -> Result:
+        """Call another service as this caller, through service `via` (`"s3"`): authorization, key policies, grants
+        and the audit apply, with `kms:ViaService` and `aws:ViaAWSService` set. Reading operations only; raises the
+        AwsError of the call. Synchronous; usable from any thread."""
+        return self.app.pipeline.invoke(self, name, params, via=via)
+
+    async def invoke_write(self, name: str, params: Params, *, via: str) -> Result:
+        """As `invoke`, for an operation that writes; its own transaction is durable when this returns."""
+        return await self.app.pipeline.invoke_write(self, name, params, via=via)

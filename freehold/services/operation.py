@@ -1,0 +1,95 @@
+"""How a service declares an operation, and the registry of all that are declared.
+
+    @operation("kms.Encrypt", permissions=_may_encrypt)
+    def encrypt(call, params): ...
+
+`permissions` is required: an operation without one cannot be registered. It is a function of (call, params) that
+returns the list of `Permission`s of which every one must be allowed; it may read and may raise AwsError, never
+writes. An operation that needs none says so with `no_permission("why")`; one that decides item by item inside its
+handler (DeleteObjects) says so with `permission_per_item("why")` and uses `call.may`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from freehold.authorization.permission import Permission
+    from freehold.services.call import Call
+
+Params = dict[str, Any]
+Result = dict[str, Any]
+Handler = Callable[["Call", Params], "Result | None"]
+Permissions = Callable[["Call", Params], "list[Permission]"]
+Prepare = Callable[["Call", Params], Awaitable[None]]
+H = TypeVar("H", bound=Handler)
+
+SERVED = ("iam", "sts", "kms", "s3", "cloudtrail", "freehold")
+"""The services whose models are routed; each is a folder here with the same name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    service: str
+    name: str
+    handler: Handler
+    permissions: Permissions
+    writes: bool
+    """Whether the handler runs in a transaction on the writer (`call.tx`)."""
+    prepare: Prepare | None
+    """Awaited on the event loop after authorization and before the handler: takes in a streaming body, and leaves
+    what the handler needs in `call.prepared`."""
+    refuses: frozenset[str]
+    """Input members that are answered with NotImplemented (501) when they are given."""
+    anonymous: bool
+    """Whether a request without a signature gets as far as authorization."""
+
+
+REGISTRY: dict[str, Operation] = {}
+
+
+def operation(
+    name: str,
+    *,
+    permissions: Permissions,
+    writes: bool = False,
+    prepare: Prepare | None = None,
+    refuses: tuple[str, ...] = (),
+    anonymous: bool = False,
+) -> Callable[[H], H]:
+    """Register the decorated handler as `service.Operation`."""
+    service, _, operation_name = name.partition(".")
+
+    def register(handler: H) -> H:
+        if name in REGISTRY:
+            raise RuntimeError(f"{name} is declared twice")
+        REGISTRY[name] = Operation(
+            service, operation_name, handler, permissions, writes, prepare, frozenset(refuses), anonymous
+        )
+        return handler
+
+    return register
+
+
+def no_permission(why: str) -> Permissions:
+    """For an operation that AWS answers for every authenticated caller. `why` is for the reader and the docs."""
+
+    def none_needed(call: Call, params: Params) -> list[Permission]:
+        return []
+
+    none_needed.__doc__ = why
+    return none_needed
+
+
+permission_per_item = no_permission
+
+
+def load(service: str) -> None:
+    """Import every module of a service's folder, so that its operations are registered."""
+    package = importlib.import_module(f"freehold.services.{service}")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")

@@ -1,0 +1,53 @@
+"""Derived values that hold while their domain's change counter stands still.
+
+A counter is even at rest and odd while a commit that touches its domain is under way (or was, when its process died):
+then nothing is taken from the cache and nothing is put there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from freehold.storage.records import Records, Reader
+
+V = TypeVar("V")
+
+
+class Counters(Protocol):
+    """Change counters shared by a node's workers. Only the holder of the write lock calls begin and end."""
+
+    def read(self, domain: str) -> int: ...
+    def begin(self, domains: set[str]) -> None: ...
+    def end(self, domains: set[str]) -> None: ...
+
+
+class Cache:
+    """Values by domain and key; a domain's values are all dropped when its counter has moved."""
+
+    def __init__(self, records: Records, counters: Counters, *, most_per_domain: int = 200_000) -> None:
+        self._records = records
+        self._counters = counters
+        self._most = most_per_domain
+        self._held: dict[str, tuple[int, dict[Any, Any]]] = {}
+
+    def get(self, domain: str, key: Any, load: Callable[[Reader], V]) -> V:
+        """The value for `key`, from `load(reader)` when it isn't held. What `load` raises isn't held."""
+        counter = self._counters.read(domain)
+        held = self._held.get(domain)
+        if held is None or held[0] != counter:
+            held = (counter, {})
+            if not counter & 1:
+                self._held[domain] = held
+        values = held[1]
+        try:
+            value: V = values[key]
+            return value
+        except KeyError:
+            pass
+        value = load(self._records.reader())
+        if not counter & 1 and self._counters.read(domain) == counter:
+            if len(values) >= self._most:
+                values.clear()
+            values[key] = value
+        return value

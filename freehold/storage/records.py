@@ -1,0 +1,114 @@
+"""Records: an ordered key-value store with serializable transactions. The interface; engines are in their own files.
+
+Keys are tuples of text and integers (0 to 2**63-1), ordered part by part, text by its UTF-8 bytes. Values are bytes
+here; `Table` gives them a type. Engines see sealed values only: what they hand back was authenticated under its
+table and key, so a row that was altered, or moved to another key, raises `CorruptRecord` instead of being returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+Key = tuple[str | int, ...]
+T = TypeVar("T")
+R = TypeVar("R", bound=msgspec.Struct)
+
+DOMAINS = ("iam", "kms", "s3", "organizations", "accounts")
+"""What caches depend on: each has a change counter (see `cache.py`)."""
+
+
+class CorruptRecord(Exception):
+    """A stored value is not what was written there. Names the table, never the content."""
+
+
+class StorageFull(Exception):
+    """There is no room; nothing of the transaction was kept."""
+
+
+class Reader(Protocol):
+    """A view of the records."""
+
+    def get(self, table: str, key: Key) -> bytes | None: ...
+
+    def scan(
+        self,
+        table: str,
+        prefix: Key = (),
+        *,
+        text: str = "",
+        after: Key | None = None,
+        after_text: str | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[tuple[Key, bytes]]:
+        """Rows whose key begins with the parts `prefix`, in key order.
+
+        `text`: only where the part after `prefix` is text that begins so. `after`: only whole keys beyond this one.
+        `after_text`: only beyond all keys whose part after `prefix` begins so (to skip a common prefix).
+        `reverse`: from the end, `after` then means before. `limit`: at most so many rows.
+        """
+        ...
+
+
+class Transaction(Reader, Protocol):
+    """A view that writes; it sees its own writes. All or nothing, durable when `Records.submit`'s future is done."""
+
+    def put(self, table: str, key: Key, value: bytes) -> None: ...
+    def delete(self, table: str, key: Key) -> None: ...
+
+    def touch(self, domain: str) -> None:
+        """The domain's change counter moves when this commits, before anyone is told that it did."""
+        ...
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run `action` once this is durable (never if it isn't). It must be quick and must not raise."""
+        ...
+
+
+class Records(Protocol):
+    def reader(self) -> Reader:
+        """The calling thread's view of all that is committed; each call on it sees the newest state."""
+        ...
+
+    def submit(self, work: Callable[[Transaction], T]) -> Future[T]:
+        """Run `work` on the writer, one at a time across all processes; its future is done when that is durable.
+
+        An exception from `work` undoes its own writes alone and is the future's exception. Works submitted close
+        together share one commit.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Table(Generic[R]):
+    """A typed table: `R` is a msgspec Struct, stored as MessagePack. A write touches `domain` when one is named."""
+
+    def __init__(self, name: str, record: type[R], *, domain: str | None = None) -> None:
+        self.name = name
+        self.domain = domain
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode: Callable[[bytes], R] = msgspec.msgpack.Decoder(record).decode
+
+    def get(self, reader: Reader, key: Key) -> R | None:
+        value = reader.get(self.name, key)
+        return None if value is None else self._decode(value)
+
+    def put(self, transaction: Transaction, key: Key, record: R) -> None:
+        transaction.put(self.name, key, self._encode(record))
+        if self.domain is not None:
+            transaction.touch(self.domain)
+
+    def delete(self, transaction: Transaction, key: Key) -> None:
+        transaction.delete(self.name, key)
+        if self.domain is not None:
+            transaction.touch(self.domain)
+
+    def scan(self, reader: Reader, prefix: Key = (), **options: Any) -> Iterator[tuple[Key, R]]:
+        decode = self._decode
+        for key, value in reader.scan(self.name, prefix, **options):
+            yield key, decode(value)
