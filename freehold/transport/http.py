@@ -1,0 +1,455 @@
+"""HTTP/1.1 on a connection: bytes to `Request`, `Response` to bytes, within limits.
+
+Parsing is httptools' (llhttp); sockets, TLS, signals and the server's life are uvicorn's, for which this is the
+`http` protocol class. There is no ASGI message in between: a request is handed to `Pipeline.serve` as soon as its
+headers are complete, or with its body when that is small (`docs/decisions/0002-transport.md` has the measurements).
+
+Refused here, before anything else sees it: header blocks over 64 KiB or 200 fields, request targets over 16 KiB,
+repeated Host or Content-Length, upgrades, headers or bodies that stop arriving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+import httptools
+
+from freehold.message import OutStream, Request, Response
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+MOST_HEADER_BYTES = 64 * 1024
+MOST_HEADERS = 200
+MOST_TARGET_BYTES = 16 * 1024
+WHOLE_BODY_BYTES = 64 * 1024
+"""Bodies up to this size arrive complete with their request."""
+HIGH_WATER_BYTES = 1024 * 1024
+HEADER_SECONDS = 30
+IDLE_SECONDS = 75
+BODY_IDLE_SECONDS = 60
+LINGER_SECONDS = 2
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus}
+_NAMES: dict[bytes, str] = {}
+_UNREPEATABLE = frozenset(("host", "content-length", "authorization", "x-amz-date", "x-amz-content-sha256"))
+
+
+class Serve(Protocol):
+    """What the transport calls: the pipeline."""
+
+    pool: Executor
+
+    async def serve(self, request: Request) -> Response: ...
+
+
+class Disconnected(Exception):
+    """The client went away in the middle of its request."""
+
+
+def _name(raw: bytes) -> str:
+    name = _NAMES.get(raw)
+    if name is None:
+        name = raw.decode("latin-1").lower()
+        if len(_NAMES) < 4096:
+            _NAMES[raw] = name
+    return name
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One connection. Requests on it are answered one after the other, pipelined ones included."""
+
+    def __init__(
+        self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.serve: Serve = config.loaded_app
+        self.state = server_state
+        self.loop = _loop or asyncio.get_event_loop()
+        self.transport: asyncio.Transport
+        self.parser = httptools.HttpRequestParser(self)
+        self.secure = False
+        self.source_ip = ""
+        self.deadline = time.monotonic() + HEADER_SECONDS
+        self.closing = False
+        self.reading_paused = False
+        self.can_write: asyncio.Future[None] | None = None
+        self.exchange: Exchange | None = None
+        self.waiting: deque[Exchange] = deque()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.target = b""
+        self.headers: dict[str, str] = {}
+        self.header_bytes = 0
+        self.incoming: Exchange | None = None
+
+    # --- the connection's life -------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+        self.secure = transport.get_extra_info("sslcontext") is not None
+        peer = transport.get_extra_info("peername")
+        self.source_ip = peer[0] if isinstance(peer, tuple) else ""
+        self.state.connections.add(self)  # type: ignore[arg-type]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.state.connections.discard(self)  # type: ignore[arg-type]
+        self.closing = True
+        for exchange in (self.exchange, self.incoming, *self.waiting):
+            if exchange is not None:
+                exchange.disconnect()
+        self.waiting.clear()
+        self.resume_writing()
+
+    def shutdown(self) -> None:
+        """Stop after the request under way (uvicorn calls this on SIGTERM)."""
+        self.closing = True
+        if self.exchange is None and self.incoming is None:
+            self.transport.close()
+
+    def expire(self, now: float) -> None:
+        """Close a connection on which nothing moved for too long; called every few seconds."""
+        if now < self.deadline:
+            return
+        exchange = self.exchange
+        if exchange is None or (exchange.waits_for_body and not self.reading_paused):
+            self.transport.abort() if exchange is not None else self.transport.close()
+
+    def pause_writing(self) -> None:
+        if self.can_write is None:
+            self.can_write = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self.can_write is not None:
+            if not self.can_write.done():
+                self.can_write.set_result(None)
+            self.can_write = None
+
+    def eof_received(self) -> bool:
+        """A client that half-closes still gets its answer if its request was complete."""
+        busy = self.exchange is not None and self.exchange.complete
+        if not busy and self.exchange is not None:
+            self.exchange.disconnect()
+        return busy and not self.secure
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400, "Upgrades are not supported.")
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            if isinstance(cause, _Refused):
+                self._refuse(cause.status, str(cause))
+            else:
+                self._refuse(400, "Bad request.")
+        except httptools.HttpParserError:
+            self._refuse(400, "This is not an HTTP/1.1 request.")
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Answer what cannot be read as a request, after the ones before it, and close."""
+        self.closing = True
+        if self.incoming is not None:
+            self.incoming.disconnect()
+        if self.exchange is None and not self.transport.is_closing():
+            body = text.encode()
+            self.transport.write(
+                b"%bcontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+                % (_STATUS_LINES[status], len(body), body)
+            )
+        self.transport.close()
+
+    # --- httptools' callbacks --------------------------------------------------------------------------------
+
+    def on_url(self, part: bytes) -> None:
+        self.target += part
+        if len(self.target) > MOST_TARGET_BYTES:
+            raise _Refused(414, "The request target is too long.")
+
+    def on_header(self, raw_name: bytes, value: bytes) -> None:
+        self.header_bytes += len(raw_name) + len(value) + 4
+        headers = self.headers
+        if self.header_bytes > MOST_HEADER_BYTES or len(headers) >= MOST_HEADERS:
+            raise _Refused(431, "Your request header section exceeds the maximum allowed size.")
+        name = _name(raw_name)
+        text = value.decode("latin-1")
+        if name in headers:
+            if name in _UNREPEATABLE:
+                raise _Refused(400, f"The header {name} was sent more than once.")
+            text = f"{headers[name]},{text}"
+        headers[name] = text
+
+    def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            raise _Refused(400, "Upgrades are not supported.")
+        headers = self.headers
+        target = self.target
+        if not target.isascii():
+            raise _Refused(400, "The request target must be percent-encoded.")
+        path, _, query = target.decode("ascii").partition("?")
+        if not path.startswith("/"):
+            path = _path_of_absolute(path, headers)
+        declared = headers.get("content-length")
+        chunked = "transfer-encoding" in headers
+        if chunked and declared is not None:
+            raise _Refused(400, "Content-Length and Transfer-Encoding exclude each other.")
+        length = int(declared) if declared is not None and declared.isdigit() else None
+        request = Request(
+            self.parser.get_method().decode("ascii"),
+            path,
+            query,
+            headers,
+            source_ip=self.source_ip,
+            secure=self.secure,
+        )
+        exchange = Exchange(self, request, self.parser.should_keep_alive())
+        self.incoming = exchange
+        exchange.expects_continue = headers.get("expect", "").lower() == "100-continue"
+        if chunked or exchange.expects_continue or (length is not None and length > WHOLE_BODY_BYTES):
+            request.receive = exchange.receive
+            self.deadline = time.monotonic() + BODY_IDLE_SECONDS
+            self._dispatch(exchange)
+
+    def on_body(self, data: bytes) -> None:
+        exchange = self.incoming
+        if exchange is None or exchange.answered:
+            return
+        exchange.pieces.append(data)
+        if exchange.request.receive is None:
+            return
+        self.deadline = time.monotonic() + BODY_IDLE_SECONDS
+        exchange.buffered += len(data)
+        exchange.wake()
+        if exchange.buffered > HIGH_WATER_BYTES and not self.reading_paused:
+            self.reading_paused = True
+            self.transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        exchange = self.incoming
+        if exchange is None:
+            return
+        exchange.complete = True
+        if exchange.request.receive is None:
+            pieces = exchange.pieces
+            if pieces:
+                exchange.request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                exchange.pieces = deque()
+            self._dispatch(exchange)
+        else:
+            exchange.wake()
+        self._begin()
+
+    # --- requests, one after the other -----------------------------------------------------------------------
+
+    def _dispatch(self, exchange: Exchange) -> None:
+        if self.exchange is not None:
+            self.waiting.append(exchange)
+            if not self.reading_paused:
+                self.reading_paused = True
+                self.transport.pause_reading()
+            return
+        self.exchange = exchange
+        task = self.loop.create_task(exchange.run())
+        self.state.tasks.add(task)
+        task.add_done_callback(self.state.tasks.discard)
+
+    def finished(self, exchange: Exchange) -> None:
+        """The exchange has written its answer: go on with the next one, or close."""
+        self.exchange = None
+        self.state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.closing or not exchange.keep_alive:
+            self.transport.close()
+            return
+        self.deadline = time.monotonic() + IDLE_SECONDS
+        if self.waiting:
+            self._dispatch(self.waiting.popleft())
+        if self.reading_paused and not self.waiting:
+            self.reading_paused = False
+            self.transport.resume_reading()
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def _path_of_absolute(target: str, headers: dict[str, str]) -> str:
+    """The path of `http://host/path`; its host takes the place of the Host header (RFC 9112 3.2.2)."""
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        if target == "*":
+            return "/"
+        raise _Refused(400, "The request target must be a path.")
+    host, _, path = rest.partition("/")
+    headers["host"] = host
+    return "/" + path
+
+
+class Exchange:
+    """One request and its answer on a connection."""
+
+    __slots__ = (
+        "answered",
+        "buffered",
+        "complete",
+        "connection",
+        "disconnected",
+        "expects_continue",
+        "keep_alive",
+        "pieces",
+        "request",
+        "waiter",
+    )
+
+    def __init__(self, connection: HttpProtocol, request: Request, keep_alive: bool) -> None:
+        self.connection = connection
+        self.request = request
+        self.keep_alive = keep_alive
+        self.pieces: deque[bytes] = deque()
+        self.buffered = 0
+        self.complete = False
+        self.answered = False
+        self.disconnected = False
+        self.expects_continue = False
+        self.waiter: asyncio.Future[None] | None = None
+
+    @property
+    def waits_for_body(self) -> bool:
+        return not self.complete
+
+    def wake(self) -> None:
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    def disconnect(self) -> None:
+        self.disconnected = True
+        self.wake()
+
+    async def receive(self) -> bytes:
+        """The body's next piece as it came, `b""` at its end. Raises Disconnected when the client went away."""
+        if self.expects_continue:
+            self.expects_continue = False
+            self.connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while not self.pieces:
+            if self.complete:
+                return b""
+            if self.disconnected:
+                raise Disconnected
+            self.waiter = self.connection.loop.create_future()
+            await self.waiter
+            self.waiter = None
+        piece = self.pieces.popleft()
+        self.buffered -= len(piece)
+        connection = self.connection
+        if connection.reading_paused and self.buffered <= HIGH_WATER_BYTES // 2 and not connection.waiting:
+            connection.reading_paused = False
+            connection.transport.resume_reading()
+        return piece
+
+    async def run(self) -> None:
+        try:
+            response = await self.connection.serve.serve(self.request)
+        except Disconnected:
+            self.connection.transport.abort()
+            return
+        self.answered = True
+        self.pieces.clear()
+        unread = not self.complete
+        if unread:
+            self.keep_alive = False
+        await self._write(response)
+        if unread:
+            await self._let_the_client_finish()
+        self.connection.finished(self)
+
+    async def _let_the_client_finish(self) -> None:
+        """Drop what still arrives for a moment: closing on unread data would make the kernel discard the answer."""
+        connection = self.connection
+        if self.expects_continue:
+            return
+        if connection.reading_paused:
+            connection.reading_paused = False
+            connection.transport.resume_reading()
+        until = time.monotonic() + LINGER_SECONDS
+        while not (self.complete or self.disconnected) and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+
+    async def _write(self, response: Response) -> None:
+        connection = self.connection
+        transport = connection.transport
+        body = response.body
+        parts = [_STATUS_LINES.get(response.status) or b"HTTP/1.1 %d Unknown\r\n" % response.status]
+        has_length = False
+        for name, value in response.headers:
+            if name == "content-length" or name == "Content-Length":
+                has_length = True
+            parts.append(_header_line(name, value))
+        if not has_length and response.status not in (204, 304):
+            parts.append(b"content-length: %d\r\n" % (len(body) if isinstance(body, bytes) else body.length))
+        for raw_name, raw_value in connection.state.default_headers:
+            parts.append(b"%b: %b\r\n" % (raw_name, raw_value))
+        if not self.keep_alive or connection.closing:
+            self.keep_alive = False
+            parts.append(b"connection: close\r\n")
+        parts.append(b"\r\n")
+        head_only = self.request.method == "HEAD" or response.status in (204, 304)
+        if isinstance(body, bytes):
+            if not head_only:
+                parts.append(body)
+            transport.write(b"".join(parts))
+            return
+        try:
+            transport.write(b"".join(parts))
+            if not head_only:
+                await self._write_stream(body)
+        finally:
+            await connection.loop.run_in_executor(connection.serve.pool, body.close)
+
+    async def _write_stream(self, body: OutStream) -> None:
+        """Send a stream; each next piece is made in a thread while the one before it goes out."""
+        connection = self.connection
+        transport = connection.transport
+        pool, loop = connection.serve.pool, connection.loop
+        pieces = iter(body.chunks())
+        left = body.length
+        following = loop.run_in_executor(pool, next, pieces, None)
+        try:
+            while True:
+                piece = await following
+                if piece is None:
+                    break
+                following = loop.run_in_executor(pool, next, pieces, None)
+                left -= len(piece)
+                transport.write(piece)
+                if connection.can_write is not None:
+                    await connection.can_write
+                if self.disconnected or transport.is_closing():
+                    await following
+                    return
+        except Exception:
+            # What was promised cannot be sent: only cutting the connection tells the client so.
+            left = -1
+        if left != 0:
+            transport.abort()
+
+
+def _header_line(name: str, value: str) -> bytes:
+    line = f"{name}: {value}\r\n"
+    if line.count("\r") != 1 or line.count("\n") != 1 or "\0" in line:
+        # A header value with a line break would let stored data write headers of its own.
+        return f"{name}: {''.join(c for c in value if c >= ' ')}\r\n".encode("latin-1", "replace")
+    try:
+        return line.encode("latin-1")
+    except UnicodeEncodeError:
+        return line.encode("utf-8")
