@@ -1,0 +1,117 @@
+"""Principals of resource, trust and key policies: ARNs in what clients see, unique ids in what is kept.
+
+A user or role is bound when the policy is written: deleted and recreated under the same name it isn't trusted again,
+and the policy then shows the id (`AIDA…`, `AROA…`) of what is gone. Used by IAM for trust policies, by KMS for key
+policies and by S3 for bucket policies. The text must have been accepted by `authorization.document` before; what is
+refused here are principals that don't exist.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from freehold.services.iam import records
+from freehold.services.iam.records import Role, User
+from freehold.storage.records import Reader
+
+_ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
+_UNIQUE_ID = re.compile(r"(AIDA|AROA)[A-Z2-7]{12,28}", re.ASCII)
+_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+_SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com|aws\.internal|aws)", re.ASCII)
+
+
+class InvalidPrincipal(ValueError):
+    """A principal that doesn't exist or can't be one. The message is IAM's text; services wrap it in their own code."""
+
+    def __init__(self, kind: str, principal: str) -> None:
+        self.kind = kind
+        self.principal = principal
+        super().__init__(f'Invalid principal in policy: "{kind}":"{principal}"')
+
+
+def to_unique_ids(reader: Reader, policy_text: str) -> str:
+    """The policy with users and roles as unique ids and accounts as their root ARNs. Raises InvalidPrincipal."""
+    return _rewrite(policy_text, lambda kind, value: _bind(reader, kind, value))
+
+
+def to_arns(reader: Reader, policy_text: str) -> str:
+    """The policy as it is shown: unique ids as today's ARNs, those of deleted users and roles as they are."""
+    return _rewrite(policy_text, lambda kind, value: _show(reader, value) if kind == "AWS" else value)
+
+
+def arn_of(reader: Reader, unique_id: str) -> str:
+    """A user's or role's ARN by its unique id, or the id itself when it's gone."""
+    found = records.by_unique_id(reader, unique_id)
+    return found.arn if isinstance(found, User | Role) else unique_id
+
+
+def _rewrite(policy_text: str, change: Callable[[str, str], str]) -> str:
+    policy = json.loads(policy_text)
+    statements = policy.get("Statement", [])
+    changed = False
+    for statement in statements if isinstance(statements, list) else [statements]:
+        for element in ("Principal", "NotPrincipal"):
+            principals = statement.get(element)
+            if not isinstance(principals, dict):
+                continue  # "*", or no principal: nothing is bound
+            for kind, values in principals.items():
+                new: Any = [change(kind, v) for v in values] if isinstance(values, list) else change(kind, values)
+                if new != values:
+                    principals[kind] = new
+                    changed = True
+    if not changed:
+        return policy_text
+    return json.dumps(policy, indent=2 if "\n" in policy_text else None, ensure_ascii=False)
+
+
+def _bind(reader: Reader, kind: str, value: str) -> str:
+    if kind == "Service" and not _SERVICE.fullmatch(value):
+        raise InvalidPrincipal("SERVICE", value)
+    if kind != "AWS" or value == "*":
+        return value
+    bound = _bind_aws(reader, value)
+    if bound is None:
+        raise InvalidPrincipal("AWS", value)
+    return bound
+
+
+def _bind_aws(reader: Reader, value: str) -> str | None:
+    """What an `AWS` principal is kept as, None if there's no such principal."""
+    if _ACCOUNT.fullmatch(value):
+        return f"arn:aws:iam::{value}:root"
+    unique_id, _, session = value.partition(":")
+    if _UNIQUE_ID.fullmatch(unique_id):
+        known = records.by_unique_id(reader, unique_id)
+        well_formed = not session or (isinstance(known, Role) and _SESSION_NAME.fullmatch(session))
+        return value if isinstance(known, User | Role) and well_formed else None
+    parts = value.split(":", 5)
+    if len(parts) != 6 or parts[:2] != ["arn", "aws"] or parts[3] or not _ACCOUNT.fullmatch(parts[4]):
+        return None
+    service, account_id, resource = parts[2], parts[4], parts[5]
+    if service == "iam":
+        if resource == "root":
+            return value
+        entity = records.entity_at(reader, value)
+        return None if entity is None else entity.unique_id
+    if service == "sts":
+        names = resource.split("/")
+        if len(names) == 3 and names[0] == "assumed-role" and _SESSION_NAME.fullmatch(names[2]):
+            role = records.role_named(reader, account_id, names[1])
+            return None if role is None else f"{role.unique_id}:{names[2]}"
+        if len(names) == 2 and names[0] == "federated-user" and _SESSION_NAME.fullmatch(names[1]):
+            return value
+    return None
+
+
+def _show(reader: Reader, value: str) -> str:
+    unique_id, _, session = value.partition(":")
+    if not _UNIQUE_ID.fullmatch(unique_id):
+        return value
+    found = records.by_unique_id(reader, unique_id)
+    if isinstance(found, Role) and session:
+        return f"arn:aws:sts::{found.account_id}:assumed-role/{found.name}/{session}"
+    return found.arn if isinstance(found, User | Role) else value
