@@ -50,6 +50,11 @@ class Serve(Protocol):
     async def serve(self, request: Request) -> Response: ...
 
 
+async def no_application(scope: Any, receive: Any, send: Any) -> None:
+    """What uvicorn is given as its application: requests never come to it."""
+    raise NotImplementedError
+
+
 class Disconnected(Exception):
     """The client went away in the middle of its request."""
 
@@ -66,10 +71,16 @@ def _name(raw: bytes) -> str:
 class HttpProtocol(asyncio.Protocol):
     """One connection. Requests on it are answered one after the other, pipelined ones included."""
 
+    pipeline: Serve
+
+    @classmethod
+    def serving(cls, pipeline: Serve) -> type[HttpProtocol]:
+        """The protocol class for a uvicorn server whose requests go to `pipeline`."""
+        return type("HttpProtocol", (cls,), {"pipeline": pipeline})
+
     def __init__(
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop
     ) -> None:
-        self.serve: Serve = config.loaded_app
         self.state = server_state
         self.loop = _loop or asyncio.get_event_loop()
         self.transport: asyncio.Transport
@@ -359,10 +370,13 @@ class Exchange:
 
     async def run(self) -> None:
         try:
-            response = await self.connection.serve.serve(self.request)
+            response = await self.connection.pipeline.serve(self.request)
         except Disconnected:
             self.connection.transport.abort()
             return
+        except BaseException:
+            self.connection.transport.abort()
+            raise
         self.answered = True
         self.pieces.clear()
         unread = not self.complete
@@ -414,13 +428,13 @@ class Exchange:
             if not head_only:
                 await self._write_stream(body)
         finally:
-            await connection.loop.run_in_executor(connection.serve.pool, body.close)
+            await connection.loop.run_in_executor(connection.pipeline.pool, body.close)
 
     async def _write_stream(self, body: OutStream) -> None:
         """Send a stream; each next piece is made in a thread while the one before it goes out."""
         connection = self.connection
         transport = connection.transport
-        pool, loop = connection.serve.pool, connection.loop
+        pool, loop = connection.pipeline.pool, connection.loop
         pieces = iter(body.chunks())
         left = body.length
         following = loop.run_in_executor(pool, next, pieces, None)

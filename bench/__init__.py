@@ -1,0 +1,1 @@
+"""How fast Freehold is, next to its peers, in one run on one machine."""
