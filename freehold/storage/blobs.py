@@ -14,6 +14,8 @@ class CorruptBlob(Exception):
 
 
 class BlobWriter(Protocol):
+    """`write` and `commit` raise StorageFull when there is no room."""
+
     def write(self, data: bytes | bytearray | memoryview) -> None: ...
 
     def commit(self) -> str:
@@ -28,13 +30,19 @@ class BlobWriter(Protocol):
 class BlobReader(Protocol):
     size: int
 
-    def pread(self, offset: int, length: int) -> bytes: ...
+    def pread(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes. Raises CorruptBlob when the blob ends before."""
+        ...
+
     def close(self) -> None: ...
 
 
 class Blobs(Protocol):
     def create(self) -> BlobWriter: ...
-    def open(self, name: str) -> BlobReader: ...
+    def open(self, name: str) -> BlobReader:
+        """Raises CorruptBlob when there is no such blob."""
+        ...
+
     def delete(self, name: str) -> None:
         """Harmless when there is no such blob."""
         ...

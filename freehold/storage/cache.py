@@ -6,20 +6,23 @@ then nothing is taken from the cache and nothing is put there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Protocol, TypeVar
 
-from freehold.storage.records import Records, Reader
+from freehold.storage.records import Reader, Records
 
 V = TypeVar("V")
 
 
 class Counters(Protocol):
-    """Change counters shared by a node's workers. Only the holder of the write lock calls begin and end."""
+    """Change counters shared by a node's workers. Only the holder of the write lock calls all but `read`."""
 
     def read(self, domain: str) -> int: ...
-    def begin(self, domains: set[str]) -> None: ...
-    def end(self, domains: set[str]) -> None: ...
+    def begin(self, domains: Collection[str]) -> None: ...
+    def end(self, domains: Collection[str]) -> None: ...
+    def repair(self) -> None:
+        """End what a process that died had begun."""
+        ...
 
 
 class Cache:

@@ -7,6 +7,7 @@ table and key, so a row that was altered, or moved to another key, raises `Corru
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar
@@ -60,6 +61,10 @@ class Transaction(Reader, Protocol):
     def put(self, table: str, key: Key, value: bytes) -> None: ...
     def delete(self, table: str, key: Key) -> None: ...
 
+    def erase(self, table: str, key: Key) -> None:
+        """Delete, and leave no copy of the row in the engine's files once this is durable. For key material; slow."""
+        ...
+
     def touch(self, domain: str) -> None:
         """The domain's change counter moves when this commits, before anyone is told that it did."""
         ...
@@ -80,6 +85,10 @@ class Records(Protocol):
         An exception from `work` undoes its own writes alone and is the future's exception. Works submitted close
         together share one commit.
         """
+        ...
+
+    def submit_async(self, work: Callable[[Transaction], T]) -> asyncio.Future[T]:
+        """As `submit`, for a coroutine to await: the future belongs to the running loop."""
         ...
 
     def close(self) -> None: ...

@@ -1,0 +1,166 @@
+"""Records in one SQLite file, for the processes of one machine: the embedded engine.
+
+A process makes its own `SqliteRecords` after it was forked. Threads read through a connection each; one thread writes
+(see `writer.py`), in turn with the other processes' (see `locks.py`). Refuses a wrong key, a later format, and a log
+that lost what was acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from freehold.crypto.aead import Sealer
+from freehold.storage.cache import Counters
+from freehold.storage.database import DatabaseReader, Statements, connect, prepare
+from freehold.storage.locks import TurnLock
+from freehold.storage.records import Reader, Transaction
+from freehold.storage.writer import Writer
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+CHECKPOINT_AT_PAGES = 2_000
+"""Of the write-ahead log (of 4 KiB). Reading gets slower with it, checkpointing more often writes more."""
+
+TRUNCATE_WITHIN_SECONDS = 10.0
+
+
+class SqliteRecords:
+    """`Records` in the directory `directory`: `records.db`, its log and the writers' lock files.
+
+    `page_key` (32 bytes) opens the pages, `sealer` the values. `counters` are shared with the other workers.
+    """
+
+    def __init__(self, directory: Path, page_key: bytes, sealer: Sealer, counters: Counters) -> None:
+        self._path = directory / "records.db"
+        self._log_path = directory / "records.db-wal"
+        self._page_key = page_key
+        self._statements = Statements(sealer)
+        self._local = threading.local()
+        self._opening = threading.Lock()
+        # Weak, so that a thread's connection goes when its thread does.
+        self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
+        self._lock = TurnLock(directory)
+        self._checkpoint_lock = TurnLock(directory)
+        self._closed = False
+        with self._lock:
+            counters.repair()
+            connection = connect(self._path, page_key, create=True)
+            prepare(connection)
+            _sync_directory(directory)
+            # Pages of what was erased just before a crash may still be in the log.
+            _truncate(connection)
+        connection.set_wal_hook(self._log_grew)
+        self._checkpoint_due = threading.Event()
+        self._writer = Writer(connection, self._statements, counters, self._lock, truncate=_truncate)
+        self._connections.add(connection)
+        self._checkpointer = threading.Thread(target=self._checkpoints, name="freehold-checkpoints", daemon=True)
+        self._checkpointer.start()
+
+    def reader(self) -> Reader:
+        try:
+            reader: DatabaseReader = self._local.reader
+            return reader
+        except AttributeError:
+            pass
+        connection = self._connect()
+        self._local.reader = reader = DatabaseReader(connection, self._statements)
+        return reader
+
+    def submit(self, work: Callable[[Transaction], T]) -> Future[T]:
+        return self._writer.submit(work)
+
+    def submit_async(self, work: Callable[[Transaction], T]) -> asyncio.Future[T]:
+        return self._writer.submit_async(work)
+
+    def purge(self) -> None:
+        """Return when no former content of the database is left in its log. `Transaction.erase` does so by itself."""
+        connection = self._connect()
+        try:
+            with self._checkpoint_lock:
+                _truncate(connection)
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Finish what was submitted, and leave one file without a log when no other process uses it."""
+        if self._closed:
+            return
+        self._writer.close()
+        self._closed = True
+        self._checkpoint_due.set()
+        self._checkpointer.join()
+        with self._lock, self._opening:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+        self._lock.close()
+        self._checkpoint_lock.close()
+
+    def _connect(self) -> apsw.Connection:
+        with self._opening:
+            if self._closed:
+                raise RuntimeError("the records are closed")
+            connection = connect(self._path, self._page_key)
+            self._connections.add(connection)
+        return connection
+
+    def _log_grew(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        """Called at each commit of the writer with the log's length."""
+        if pages >= CHECKPOINT_AT_PAGES:
+            self._checkpoint_due.set()
+        return apsw.SQLITE_OK
+
+    def _checkpoints(self) -> None:
+        """Copy the log into the database as it grows, beside the writers."""
+        connection = self._connect()
+        while True:
+            self._checkpoint_due.wait()
+            self._checkpoint_due.clear()
+            if self._closed:
+                connection.close()
+                return
+            try:
+                # Most of it without stopping anyone, then the rest, which is short, while nobody adds to it: only a log
+                # that was copied to its end is begun anew by the next writer.
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                with self._checkpoint_lock:
+                    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.BusyError:
+                pass  # another process is doing it
+            except apsw.Error:
+                # The log keeps everything; the next commit asks again.
+                _log.exception("a checkpoint failed")
+
+
+def _truncate(connection: apsw.Connection) -> None:
+    """Copy the log into the database and cut it to nothing. Under the write lock. Waits for readers."""
+    deadline = time.monotonic() + TRUNCATE_WITHIN_SECONDS
+    while True:
+        try:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            return
+        except (apsw.BusyError, apsw.LockedError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.001)
+
+
+def _sync_directory(directory: Path) -> None:
+    file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
