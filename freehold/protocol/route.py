@@ -1,0 +1,178 @@
+"""From a request to its operation: by X-Amz-Target (json), Action (query) or method, path and query (REST).
+
+Which service is meant is said by the credential scope; for a request without one it is guessed from the target, the
+form or else S3. Raises AwsError with the protocol's code for what is no operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from freehold.message import Request
+from freehold.protocol import hosts, models, query, urls
+from freehold.protocol.models import OperationModel, ServiceModel
+from freehold.protocol.refusals import (
+    InvalidAction,
+    InvalidArgument,
+    InvalidUri,
+    MissingAction,
+    UnknownOperationException,
+)
+from freehold.protocol.rest_route import Table
+from freehold.services.operation import SERVED
+
+
+class Route(NamedTuple):
+    """Where a request goes; `service` is the service's name.
+
+    `fields`: the decoded form or query in order. `query`: the same by name, for REST.
+    `headers`: the request's, for REST together with `x-amz-` fields that a presigned URL carries in its query.
+    """
+
+    service: str
+    operation: OperationModel
+    path_params: dict[str, str]
+    fields: urls.Pairs
+    query: dict[str, str]
+    headers: dict[str, str]
+
+
+class Router:
+    """Routes for the served services. `s3_hosts`: the hosts under which buckets are sub-domains (see `hosts`)."""
+
+    def __init__(self, services: tuple[str, ...] = SERVED, s3_hosts: tuple[str, ...] = hosts.BASES) -> None:
+        self._services = services
+        self._bucket_of = hosts.bucket_finder(s3_hosts)
+        self._tables: dict[str, Table] = {}
+        self._by_prefix: dict[str, str] | None = None
+
+    def protocol_of(self, request: Request, service: str | None) -> str:
+        """The protocol of the request's service; S3's for what is neither json nor a form."""
+        return self._model(service or self.guess(request)).protocol
+
+    def needs_body(self, request: Request, service: str | None) -> bool:
+        """Whether `route` reads the request's body: then it has to be there. (Only the query protocol's does.)"""
+        return self.protocol_of(request, service) in ("query", "ec2")
+
+    def guess(self, request: Request) -> str:
+        """The service that an unsigned request means."""
+        target = request.headers.get("x-amz-target")
+        if target is not None:
+            return self._prefixes().get(target.rpartition(".")[0], "kms")
+        content_type = request.headers.get("content-type", "")
+        if content_type.startswith("application/x-www-form-urlencoded") and request.method == "POST":
+            return self._of_action(query.form(request)) or "sts"
+        if "Action=" in request.query_string and request.raw_path == "/":
+            return self._of_action(urls.fields(request.query_string, InvalidUri)) or "s3"
+        return "s3"
+
+    def route(self, request: Request, service: str | None) -> Route:
+        """Where `request` goes. `service`: the credential scope's, None for an unsigned request."""
+        model = self._model(self.guess(request) if service is None else service)
+        return _BY_PROTOCOL[model.protocol](self, model, request)
+
+    def _model(self, name: str) -> ServiceModel:
+        # The name comes from the client: what isn't served is never looked up.
+        if name not in self._services:
+            raise InvalidAction(f"The service {name[:64]} is not served here.")
+        return models.service(name)
+
+    def _json(self, model: ServiceModel, request: Request) -> Route:
+        prefix, _, name = request.headers.get("x-amz-target", "").rpartition(".")
+        if prefix != model.target_prefix or name not in model.operations or request.method != "POST":
+            raise UnknownOperationException()
+        return Route(model.name, model.operations[name], {}, [], {}, request.headers)
+
+    def _query(self, model: ServiceModel, request: Request) -> Route:
+        fields = query.form(request)
+        action = version = ""
+        for name, value in fields:
+            if name == "Action":
+                action = value
+            elif name == "Version":
+                version = value
+        if not action:
+            raise MissingAction()
+        if action not in model.operations or (version and version != model.api_version):
+            raise InvalidAction(f"Could not find operation {action[:128]} for version {version[:32] or 'NO_VERSION'}")
+        return Route(model.name, model.operations[action], {}, fields, {}, request.headers)
+
+    def _rest_xml(self, model: ServiceModel, request: Request) -> Route:
+        table = self._tables.get(model.name)
+        if table is None:
+            table = self._tables[model.name] = Table(model)
+        raw = request.raw_path
+        if raw[:1] != "/":
+            raise InvalidUri()
+        bucket = self._bucket_of(request.headers.get("host", ""))
+        if bucket is None:
+            encoded, _, key = raw[1:].partition("/")
+            bucket = urls.decoded(encoded, InvalidUri)
+        else:
+            key = raw[1:]
+        if key:
+            path, params = "/{Bucket}/{Key+}", {"Bucket": bucket, "Key": urls.decoded(key, InvalidUri)}
+        elif bucket:
+            path, params = "/{Bucket}", {"Bucket": bucket}
+        else:
+            path, params = "/", {}
+        if key and not bucket:
+            raise InvalidUri()
+        fields = urls.fields(request.query_string, InvalidUri)
+        headers = request.headers
+        by_name = dict(fields)
+        if len(by_name) != len(fields):
+            raise InvalidArgument("A query string parameter is given twice.")
+        if fields:
+            headers = _with_hoisted(fields, headers)
+        operation = model.operations[table.operation(request.method, path, by_name, headers)]
+        return Route(model.name, operation, params, fields, by_name, headers)
+
+    def _prefixes(self) -> dict[str, str]:
+        if self._by_prefix is None:
+            made = [models.service(name) for name in self._services]
+            self._by_prefix = {model.target_prefix: model.name for model in made if model.target_prefix}
+        return self._by_prefix
+
+    def _of_action(self, fields: urls.Pairs) -> str | None:
+        action = dict(fields).get("Action", "")
+        for name in self._services:
+            model = models.service(name)
+            if model.protocol in ("query", "ec2") and action in model.operations:
+                return name
+        return None
+
+
+_SIGNING_FIELDS = frozenset(
+    (
+        "x-amz-algorithm",
+        "x-amz-content-sha256",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-amz-signedheaders",
+    )
+)
+
+
+def _with_hoisted(fields: urls.Pairs, headers: dict[str, str]) -> dict[str, str]:
+    """The headers with those that a presigner moved into the query; the header itself wins where both are there."""
+    hoisted = {}
+    for name, value in fields:
+        if name[:6].lower() == "x-amz-" and name.lower() not in _SIGNING_FIELDS:
+            hoisted[name.lower()] = value
+    return {**hoisted, **headers} if hoisted else headers
+
+
+_BY_PROTOCOL: dict[str, Callable[[Router, ServiceModel, Request], Route]] = {
+    "json": Router._json,
+    "query": Router._query,
+    "rest-xml": Router._rest_xml,
+}
+
+_default = Router()
+route = _default.route
+needs_body = _default.needs_body

@@ -1,0 +1,68 @@
+"""XML documents as small trees, from expat: UTF-8 only, no document types or entities, limited depth.
+
+Prefixes are dropped from names, and namespaces are not compared, as S3 does not. Raises MalformedXML.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.parsers import expat
+
+from freehold.protocol.refusals import MalformedXml
+
+MOST_DEPTH = 32
+
+
+class Node:
+    """One element: its local name, text, child elements in order, and attributes (local names)."""
+
+    __slots__ = ("attributes", "children", "name", "text")
+
+    def __init__(self, name: str, attributes: dict[str, str] | None) -> None:
+        self.name = name
+        self.text = ""
+        self.children: list[Node] = []
+        self.attributes = attributes
+
+
+def parse(document: bytes) -> Node:
+    """The root of a document."""
+    # Declared encodings are overridden: what isn't UTF-8 is refused, whatever it says.
+    parser = expat.ParserCreate("utf-8")
+    parser.buffer_text = True
+    parser.ordered_attributes = True
+    top = Node("", None)
+    stack = [top]
+
+    def start(name: str, attributes: list[str]) -> None:
+        if len(stack) > MOST_DEPTH:
+            raise MalformedXml()
+        made = Node(name.rpartition(":")[2], _attributes(attributes) if attributes else None)
+        stack[-1].children.append(made)
+        stack.append(made)
+
+    def end(name: str) -> None:
+        stack.pop()
+
+    def text(data: str) -> None:
+        stack[-1].text += data
+
+    def refuse(*declaration: Any) -> Any:
+        raise MalformedXml()
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = text
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    parser.ExternalEntityRefHandler = refuse
+    try:
+        parser.Parse(document, True)
+    except (expat.ExpatError, ValueError):
+        raise MalformedXml() from None
+    return top.children[0]
+
+
+def _attributes(flat: list[str]) -> dict[str, str]:
+    names = flat[0::2]
+    return {name.rpartition(":")[2]: value for name, value in zip(names, flat[1::2], strict=True)}
