@@ -1,0 +1,172 @@
+"""The authorizer: gathers the policies that apply to a call, decides, and raises the service's own refusal.
+
+What is costly is made once and kept: the caller's names and condition keys per principal object, the set of
+identity-based policies per `IdentityPolicies` object, session policies by their text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from freehold.authorization import decide as deciding
+from freehold.authorization import document, explain
+from freehold.authorization.context_keys import Context, of_principal
+from freehold.authorization.decide import Decision, Policies, Request
+from freehold.authorization.document import MalformedPolicy, Policy
+from freehold.authorization.permission import ContextValue, Permission
+from freehold.authorization.policy_set import PolicySet, alone
+from freehold.authorization.principal import Principal
+from freehold.authorization.principal_element import Caller, caller
+from freehold.errors import AccessDeniedException, AwsError, aws_error
+
+if TYPE_CHECKING:
+    from freehold.services.call import Call
+
+AccessDenied = aws_error("AccessDenied", 403, "Access Denied")
+
+_JSON_SERVICES: Final = frozenset(("cloudtrail", "freehold", "kms"))
+"""Services whose protocol answers a refusal with AccessDeniedException (400)."""
+
+_MOST_CALLERS: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IdentityPolicies:
+    """The identity-based policies of a principal (inline, attached, of its groups) and its permissions boundary.
+
+    Give the same object for as long as nothing changed: what is compiled from it is kept with it.
+    """
+
+    identity: tuple[Policy, ...] = ()
+    boundary: Policy | None = None
+    _compiled: list[Any] = field(default_factory=list, repr=False)
+
+    def sets(self) -> tuple[PolicySet, PolicySet | None]:
+        if not self._compiled:
+            self._compiled.append((PolicySet(self.identity), None if self.boundary is None else alone(self.boundary)))
+        compiled: tuple[PolicySet, PolicySet | None] = self._compiled[0]
+        return compiled
+
+
+class IdentitySource(Protocol):
+    """Where a principal's policies come from. Read anew for every decision: cache behind it."""
+
+    def identity(self, principal: Principal) -> IdentityPolicies: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationPolicies:
+    """What an organization puts on one account: a set per level, from the root down to the account."""
+
+    scps: tuple[PolicySet, ...] = ()
+    rcps: tuple[PolicySet, ...] = ()
+    is_management_account: bool = False
+
+
+class OrganizationSource(Protocol):
+    def of_account(self, account_id: str) -> OrganizationPolicies | None: ...
+
+
+class Authorizer:
+    """Decides about calls. Safe to use from any thread."""
+
+    def __init__(
+        self, identity_source: IdentitySource, *, organization_source: OrganizationSource | None = None
+    ) -> None:
+        self._identity_source = identity_source
+        self._organization_source = organization_source
+        self._callers: dict[int, tuple[Principal, Caller, dict[str, ContextValue]]] = {}
+
+    def decide(self, call: Call, permission: Permission) -> Decision:
+        """The decision on one permission of a call. Explained only when someone asks (`explain`)."""
+        decision = self.decide_for(call.principal, call.context, permission)
+        call.decisions.append(decision)
+        return decision
+
+    def require(self, call: Call, permission: Permission) -> None:
+        """Raise the service's access-denied error with the reason in AWS's words, unless it is allowed."""
+        decision = self.decide(call, permission)
+        if decision.result != "allow":
+            raise refusal(decision, call.operation.service)
+
+    def decide_for(self, principal: Principal, request_keys: Any, permission: Permission) -> Decision:
+        """As `decide`, without a call: `request_keys` are the request's condition keys, in lower case."""
+        held = self._callers.get(id(principal))
+        if held is None or held[0] is not principal:
+            held = self._meet(principal)
+        _, who, principal_keys = held
+        session = principal.session
+        context = Context(
+            permission.context,
+            request_keys,
+            principal_keys,
+            {"aws:resourceaccount": permission.account_id or None},
+            mfa_at=None if session is None else session.mfa_at,
+        )
+        resource_policy = permission.resource_policy
+        request = Request(
+            who,
+            permission.action,
+            permission.resource,
+            permission.account_id,
+            context,
+            permission.kind,
+            None if resource_policy is None else alone(resource_policy),
+            permission.grants,
+            permission.encryption_context,
+            permission.default_allow,
+        )
+        return deciding.decide(request, self._policies(principal, who, permission))
+
+    def _policies(self, principal: Principal, who: Caller, permission: Permission) -> Policies:
+        if not who.account_id and who.kind != "operator":
+            policies = Policies(deciding.NO_POLICIES)
+        else:
+            identity, boundary = self._identity_source.identity(principal).sets()
+            session = principal.session
+            passed = None if session is None or session.policies is None else session_set(session.policies)
+            policies = Policies(identity, boundary, passed)
+        if self._organization_source is not None:
+            self._add_organization(self._organization_source, policies, who, permission)
+        return policies
+
+    def _add_organization(
+        self, source: OrganizationSource, policies: Policies, who: Caller, permission: Permission
+    ) -> None:
+        of_caller = source.of_account(who.account_id) if who.account_id else None
+        if of_caller is not None:
+            policies.scps = of_caller.scps
+            policies.management_account = of_caller.is_management_account
+        of_resource = source.of_account(permission.account_id) if permission.account_id else None
+        if of_resource is not None:
+            policies.rcps = of_resource.rcps
+            policies.resource_in_management_account = of_resource.is_management_account
+
+    def _meet(self, principal: Principal) -> tuple[Principal, Caller, dict[str, ContextValue]]:
+        who = caller(principal)
+        held = (principal, who, of_principal(who))
+        if len(self._callers) >= _MOST_CALLERS:
+            self._callers.clear()
+        # The principal is held with its entry, so that its id cannot be given to another object meanwhile.
+        self._callers[id(principal)] = held
+        return held
+
+
+def refusal(decision: Decision, service: str) -> AwsError:
+    """The error with which a service refuses."""
+    text = explain.message(decision)
+    return AccessDeniedException(text) if service in _JSON_SERVICES else AccessDenied(text)
+
+
+@lru_cache(maxsize=4096)
+def session_set(texts: tuple[str, ...]) -> PolicySet:
+    """Session policies, compiled. One that can't be understood allows nothing."""
+    policies = []
+    for text in texts:
+        try:
+            policies.append(document.parse(text, "session"))
+        except MalformedPolicy:
+            return PolicySet(())
+    return PolicySet(policies)
