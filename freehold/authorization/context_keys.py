@@ -37,45 +37,54 @@ class Context(dict[str, Any]):
     Looked up with `[]`; what was found, or found missing (None), is kept.
     """
 
-    __slots__ = ("_layers", "_mfa_at")
+    __slots__ = ("_layers", "_mfa_at", "_resource_account")
 
-    def __init__(self, *layers: Mapping[str, Any], mfa_at: int | None = None) -> None:
+    def __init__(self, *layers: Mapping[str, Any], resource_account: str = "", mfa_at: int | None = None) -> None:
         self._layers = layers
+        self._resource_account = resource_account
         self._mfa_at = mfa_at
 
     def __missing__(self, key: str) -> ContextValue | None:
         found: ContextValue | None = None
         for layer in self._layers:
-            try:
+            if key in layer:
                 found = layer[key]
-            except KeyError:
-                continue
-            if found is not None:
                 break
-        if found is None and key == "aws:multifactorauthage" and self._mfa_at is not None:
-            now = self["aws:epochtime"]
-            found = str(max(0, int(now) - self._mfa_at)) if now is not None else None
+        else:
+            if key in COMPUTED:
+                found = self._computed(key)
         self[key] = found
         return found
 
+    def _computed(self, key: str) -> ContextValue | None:
+        if key == "aws:resourceaccount":
+            return self._resource_account or None
+        if key == "aws:multifactorauthage":
+            now = self["aws:epochtime"]
+            if self._mfa_at is None or not isinstance(now, str):
+                return None
+            return str(max(0, int(now) - self._mfa_at))
+        for layer in self._layers:
+            if isinstance(layer, RequestKeys):
+                return layer.time(key)
+        return None
+
+
+COMPUTED: Final = frozenset(("aws:resourceaccount", "aws:multifactorauthage", "aws:currenttime", "aws:epochtime"))
+
 
 class RequestKeys(dict[str, ContextValue]):
-    """The keys that follow from one request; the time is written out when a policy asks for it."""
+    """The keys that follow from one request, and its time, which is written out when a policy asks for it."""
 
     __slots__ = ("now_seconds",)
 
     def __init__(self, now_seconds: float) -> None:
         self.now_seconds = now_seconds
 
-    def __missing__(self, key: str) -> ContextValue:
-        if key == "aws:currenttime":
-            value = iso(int(self.now_seconds))
-        elif key == "aws:epochtime":
-            value = str(int(self.now_seconds))
-        else:
-            raise KeyError(key)
-        self[key] = value
-        return value
+    def time(self, key: str) -> str:
+        """`aws:currenttime` or `aws:epochtime`."""
+        seconds = int(self.now_seconds)
+        return iso(seconds) if key == "aws:currenttime" else str(seconds)
 
 
 def of_request(request: Request, *, region: str, now_seconds: float, via: tuple[str, ...] = ()) -> RequestKeys:

@@ -118,27 +118,57 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html"""
 
 def decide(request: Request, policies: Policies) -> Decision:
     """Whether the request is allowed, and which policy made it so."""
-    who = request.who
+    who, action, resource, context = request.who, request.action, request.resource, request.context
     rule = _rules_of_the_caller(request, who)
     if rule is not None:
         return Decision(rule, "rule", None, request, policies)
 
-    denied = explicit_deny(request, policies)
-    if denied is not None:
-        return Decision("explicitDeny", denied[0], denied[1], request, policies)
-
-    action, resource, context = request.action, request.resource, request.context
+    # 1. An explicit deny, wherever it is.
+    every_level_allows = True
     if policies.scps and _scps_apply(request, policies):
         for level in policies.scps:
-            if level.allowing(action, resource, context) is None:
-                return Decision("implicitDeny", "scp", None, request, policies)
-    if policies.endpoint is not None and not _named_by(policies.endpoint, request)[0]:
+            denied, allowed = level.verdict(action, resource, context)
+            if denied is not None:
+                return Decision("explicitDeny", "scp", denied, request, policies)
+            every_level_allows = every_level_allows and allowed is not None
+    boundary, session = policies.boundary, policies.session
+    has_boundary = boundary is not None
+    if policies.rcps and _rcps_apply(request, policies):
+        for level in policies.rcps:
+            denied = _denying(level, request, who, has_boundary)
+            if denied is not None:
+                return Decision("explicitDeny", "rcp", denied, request, policies)
+    if policies.endpoint is not None:
+        denied = _denying(policies.endpoint, request, who, has_boundary)
+        if denied is not None:
+            return Decision("explicitDeny", "endpoint", denied, request, policies)
+    if request.resource_policy is not None and not _root_keeps(request, who):
+        denied = _denying(request.resource_policy, request, who, has_boundary)
+        if denied is not None:
+            return Decision("explicitDeny", request.kind, denied, request, policies)
+    denied, by_identity = policies.identity.verdict(action, resource, context)
+    if denied is not None:
+        return Decision("explicitDeny", "identity", denied, request, policies)
+    by_boundary = by_session = None
+    if boundary is not None:
+        denied, by_boundary = boundary.verdict(action, resource, context)
+        if denied is not None:
+            return Decision("explicitDeny", "boundary", denied, request, policies)
+    if session is not None:
+        denied, by_session = session.verdict(action, resource, context)
+        if denied is not None:
+            return Decision("explicitDeny", "session", denied, request, policies)
+
+    # 2. What limits everyone in the account, or on the way.
+    if not every_level_allows:
+        return Decision("implicitDeny", "scp", None, request, policies)
+    if policies.endpoint is not None and _named_by(policies.endpoint, request)[0] is Named.NOT:
         return Decision("implicitDeny", "endpoint", None, request, policies)
 
+    # 3. The resource's side.
     kind = request.kind
     named, by, statement = _resource_side(request)
     same_account = who.account_id == request.account_id
-
     if not who.account_id and who.kind != "operator":
         # Services, identity providers and anonymous callers have no policies of their own.
         if named is Named.DIRECT:
@@ -149,51 +179,19 @@ def decide(request: Request, policies: Policies) -> Decision:
     if named is Named.NOT and (kind != "resource" or not same_account) and who.kind != "operator":
         return Decision("implicitDeny", kind, None, request, policies)
 
+    # 4. The caller's side.
+    is_root = who.is_root or who.root_behind
     if not (same_account and named is Named.LIMITED):
-        if who.is_root or who.root_behind:
-            by, statement = "root", None
-        else:
-            statement = policies.identity.allowing(action, resource, context)
-            by = "identity"
-            if statement is None:
-                return Decision("implicitDeny", "identity", None, request, policies)
-    boundary = None if who.is_root or who.root_behind else policies.boundary
-    if boundary is not None and boundary.allowing(action, resource, context) is None:
+        by, statement = ("root", None) if is_root else ("identity", by_identity)
+        if statement is None and not is_root:
+            return Decision("implicitDeny", "identity", None, request, policies)
+    if has_boundary and by_boundary is None and not is_root:
         return Decision("implicitDeny", "boundary", None, request, policies)
-    if policies.session is not None:
-        if policies.session.allowing(action, resource, context) is None:
-            return Decision("implicitDeny", "session", None, request, policies)
-    elif who.kind == "federated-user":
-        # Without a session policy, GetFederationToken gives credentials that no identity-based policy reaches:
-        # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
+    # Without a session policy, GetFederationToken gives credentials that no identity-based policy reaches:
+    # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
+    if by_session is None and (session is not None or who.kind == "federated-user"):
         return Decision("implicitDeny", "session", None, request, policies)
     return Decision("allow", by, statement, request, policies)
-
-
-def explicit_deny(request: Request, policies: Policies) -> tuple[DecidedBy, Statement] | None:
-    """The first `Deny` statement that applies, by type in the flow chart's order."""
-    action, resource, context, who = request.action, request.resource, request.context, request.who
-    if policies.scps and _scps_apply(request, policies):
-        for level in policies.scps:
-            if (found := level.denying(action, resource, context)) is not None:
-                return "scp", found
-    has_boundary = policies.boundary is not None
-    if policies.rcps and _rcps_apply(request, policies):
-        for level in policies.rcps:
-            if (found := _denying(level, request, who, has_boundary)) is not None:
-                return "rcp", found
-    if policies.endpoint is not None and (found := _denying(policies.endpoint, request, who, has_boundary)) is not None:
-        return "endpoint", found
-    attached = None if _root_keeps(request, who) else request.resource_policy
-    if attached is not None and (found := _denying(attached, request, who, has_boundary)) is not None:
-        return request.kind, found
-    if (found := policies.identity.denying(action, resource, context)) is not None:
-        return "identity", found
-    if policies.boundary is not None and (found := policies.boundary.denying(action, resource, context)) is not None:
-        return "boundary", found
-    if policies.session is not None and (found := policies.session.denying(action, resource, context)) is not None:
-        return "session", found
-    return None
 
 
 def _denying(policy: PolicySet, request: Request, who: Caller, has_boundary: bool) -> Statement | None:

@@ -71,14 +71,13 @@ _PARTITION = re.compile(r"[a-z*?-]{1,32}", re.ASCII)
 
 
 class Statement:
-    """One compiled statement. `applies(resource, context)` covers resource and conditions; the action and the
-    principal are looked at by those who hold many statements."""
+    """One compiled statement."""
 
     __slots__ = (
         "action_test",
         "actions",
-        "applies",
         "conditions",
+        "conditions_hold",
         "effect",
         "index",
         "keys",
@@ -120,7 +119,12 @@ class Statement:
         self.resource_test, resource_keys = _resource_test(resources, not_resources, variables, effect)
         self.keys: frozenset[str] = resource_keys.union(*(condition.keys for condition in conditions_))
         """The context keys that the statement looks at."""
-        self.applies = _all_of(self.resource_test, tuple(condition.holds for condition in conditions_))
+        self.conditions_hold = _all_of(tuple(condition.holds for condition in conditions_))
+
+    def applies(self, resource: str, context: Mapping[str, Any]) -> bool:
+        """Whether resource and conditions match; the action and the principal are for the caller to look at."""
+        test = self.resource_test
+        return (test is None or test(resource, context)) and self.conditions_hold(context)
 
     @property
     def label(self) -> str:
@@ -468,42 +472,26 @@ def _static_resource_test(exact: set[str], prefixes: tuple[str, ...], tests: lis
         return tests[0]
 
     def test(resource: str) -> bool:
-        return resource in exact or resource.startswith(prefixes) or any(one(resource) for one in tests)
+        if resource in exact or resource.startswith(prefixes):
+            return True
+        for one in tests:  # noqa: SIM110 - a generator would cost more than the tests
+            if one(resource):
+                return True
+        return False
 
     return test
 
 
-def _all_of(resource: Applies | None, holds: tuple[conditions.Holds, ...]) -> Applies:
-    """One closure for the whole statement; the usual numbers of conditions without a loop."""
-    if resource is None:
-        if not holds:
-            return lambda resource, context: True
-        if len(holds) == 1:
-            only = holds[0]
-            return lambda resource, context: only(context)
-        if len(holds) == 2:
-            first, second = holds
-            return lambda resource, context: first(context) and second(context)
-
-        def each(_: str, context: Mapping[str, Any]) -> bool:
-            return all(hold(context) for hold in holds)
-
-        return each
+def _all_of(holds: tuple[conditions.Holds, ...]) -> conditions.Holds:
+    """One closure for all conditions of a statement; the usual numbers of them without a loop."""
     if not holds:
-        return resource
+        return lambda context: True
     if len(holds) == 1:
-        only = holds[0]
-        return lambda arn, context: resource(arn, context) and only(context)
+        return holds[0]
     if len(holds) == 2:
         first, second = holds
-        return lambda arn, context: resource(arn, context) and first(context) and second(context)
-
-    def applies(arn: str, context: Mapping[str, Any]) -> bool:
-        if not resource(arn, context):
-            return False
-        return all(hold(context) for hold in holds)
-
-    return applies
+        return lambda context: first(context) and second(context)
+    return lambda context: all(hold(context) for hold in holds)
 
 
 __all__ = ["MOST_CHARACTERS", "STAR", "VERSIONS", "MalformedPolicy", "Policy", "PolicyType", "Statement", "parse"]

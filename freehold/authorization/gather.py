@@ -6,7 +6,8 @@ identity-based policies per `IdentityPolicies` object, session policies by their
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -69,6 +70,20 @@ class OrganizationSource(Protocol):
     def of_account(self, account_id: str) -> OrganizationPolicies | None: ...
 
 
+class _Known:
+    """What was worked out about one principal object."""
+
+    __slots__ = ("identity", "keys", "mfa_at", "policies", "principal", "who")
+
+    def __init__(self, principal: Principal) -> None:
+        self.principal = principal
+        self.who = caller(principal)
+        self.keys = of_principal(self.who)
+        self.mfa_at = None if principal.session is None else principal.session.mfa_at
+        self.identity: IdentityPolicies | None = None
+        self.policies = Policies(deciding.NO_POLICIES)
+
+
 class Authorizer:
     """Decides about calls. Safe to use from any thread."""
 
@@ -77,7 +92,7 @@ class Authorizer:
     ) -> None:
         self._identity_source = identity_source
         self._organization_source = organization_source
-        self._callers: dict[int, tuple[Principal, Caller, dict[str, ContextValue]]] = {}
+        self._callers: dict[int, _Known] = {}
 
     def decide(self, call: Call, permission: Permission) -> Decision:
         """The decision on one permission of a call. Explained only when someone asks (`explain`)."""
@@ -91,45 +106,43 @@ class Authorizer:
         if decision.result != "allow":
             raise refusal(decision, call.operation.service)
 
-    def decide_for(self, principal: Principal, request_keys: Any, permission: Permission) -> Decision:
+    def decide_for(
+        self, principal: Principal, request_keys: Mapping[str, ContextValue], permission: Permission
+    ) -> Decision:
         """As `decide`, without a call: `request_keys` are the request's condition keys, in lower case."""
-        held = self._callers.get(id(principal))
-        if held is None or held[0] is not principal:
-            held = self._meet(principal)
-        _, who, principal_keys = held
-        session = principal.session
-        context = Context(
-            permission.context,
-            request_keys,
-            principal_keys,
-            {"aws:resourceaccount": permission.account_id or None},
-            mfa_at=None if session is None else session.mfa_at,
-        )
+        known = self._callers.get(id(principal))
+        if known is None or known.principal is not principal:
+            known = self._meet(principal)
+        account_id = permission.account_id
         resource_policy = permission.resource_policy
         request = Request(
-            who,
+            known.who,
             permission.action,
             permission.resource,
-            permission.account_id,
-            context,
+            account_id,
+            Context(permission.context, request_keys, known.keys, resource_account=account_id, mfa_at=known.mfa_at),
             permission.kind,
             None if resource_policy is None else alone(resource_policy),
             permission.grants,
             permission.encryption_context,
             permission.default_allow,
         )
-        return deciding.decide(request, self._policies(principal, who, permission))
+        return deciding.decide(request, self._policies(known, permission))
 
-    def _policies(self, principal: Principal, who: Caller, permission: Permission) -> Policies:
-        if not who.account_id and who.kind != "operator":
-            policies = Policies(deciding.NO_POLICIES)
-        else:
-            identity, boundary = self._identity_source.identity(principal).sets()
-            session = principal.session
-            passed = None if session is None or session.policies is None else session_set(session.policies)
-            policies = Policies(identity, boundary, passed)
-        if self._organization_source is not None:
-            self._add_organization(self._organization_source, policies, who, permission)
+    def _policies(self, known: _Known, permission: Permission) -> Policies:
+        who = known.who
+        if who.account_id or who.kind == "operator":
+            identity_policies = self._identity_source.identity(known.principal)
+            if identity_policies is not known.identity:
+                identity, boundary = identity_policies.sets()
+                session = known.principal.session
+                passed = None if session is None or session.policies is None else session_set(session.policies)
+                known.policies = Policies(identity, boundary, passed)
+                known.identity = identity_policies
+        if self._organization_source is None:
+            return known.policies
+        policies = replace(known.policies)
+        self._add_organization(self._organization_source, policies, who, permission)
         return policies
 
     def _add_organization(
@@ -144,14 +157,13 @@ class Authorizer:
             policies.rcps = of_resource.rcps
             policies.resource_in_management_account = of_resource.is_management_account
 
-    def _meet(self, principal: Principal) -> tuple[Principal, Caller, dict[str, ContextValue]]:
-        who = caller(principal)
-        held = (principal, who, of_principal(who))
+    def _meet(self, principal: Principal) -> _Known:
+        known = _Known(principal)
         if len(self._callers) >= _MOST_CALLERS:
             self._callers.clear()
-        # The principal is held with its entry, so that its id cannot be given to another object meanwhile.
-        self._callers[id(principal)] = held
-        return held
+        # The principal is held with what is known, so that its id cannot be given to another object meanwhile.
+        self._callers[id(principal)] = known
+        return known
 
 
 def refusal(decision: Decision, service: str) -> AwsError:

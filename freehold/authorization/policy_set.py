@@ -1,23 +1,84 @@
 """Several policies of one type as one: what a principal's identity-based policies are to a decision.
 
-Statements are found by action: those of its vendor (`kms`) first, then those that match, remembered per action.
+Statements are found by action: those of its vendor (`kms`) first, then those that match, remembered per action. What
+those statements say depends on the resource and on the context keys that they look at and on nothing else, so their
+verdict is remembered by exactly these. The memory is bounded for the whole process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeAlias
 
 from freehold.authorization.document import Policy, Statement
 
+Verdict: TypeAlias = tuple[Statement | None, Statement | None]
+"""The first `Deny` that applies, and the first `Allow` (not looked for when there is a `Deny`)."""
+
 _MOST_ACTIONS_REMEMBERED: Final = 4096
+_MOST_VERDICTS_REMEMBERED: Final = 40_000
+_MOST_SETS_REMEMBERING: Final = 8_000
+_NOTHING: Final[Verdict] = (None, None)
 
 
-class Candidates(NamedTuple):
-    """The statements whose action matches, in their order."""
+class _Memory:
+    """All remembered verdicts of the process, forgotten together when there are too many."""
 
-    denies: tuple[Statement, ...]
-    allows: tuple[Statement, ...]
+    def __init__(self) -> None:
+        self._kept: list[dict[Any, Any]] = []
+        self._size = 0
+
+    def keep(self, memo: dict[Any, Any], key: Any, value: Any) -> None:
+        if not memo:
+            self._kept.append(memo)
+        self._size += 1
+        if self._size > _MOST_VERDICTS_REMEMBERED or len(self._kept) > _MOST_SETS_REMEMBERING:
+            kept, self._kept, self._size = self._kept, [memo], 1
+            for one in kept:
+                one.clear()
+        memo[key] = value
+
+
+_memory = _Memory()
+
+
+class Candidates:
+    """The statements of a set whose action matches, in their order."""
+
+    __slots__ = ("_holding", "_verdicts", "allows", "denies", "keys")
+
+    def __init__(self, denies: tuple[Statement, ...], allows: tuple[Statement, ...]) -> None:
+        self.denies = denies
+        self.allows = allows
+        self.keys = tuple(sorted({key for one in (*denies, *allows) for key in one.keys}))
+        self._verdicts: dict[Any, Verdict] = {}
+        self._holding: dict[Any, tuple[tuple[Statement, ...], tuple[Statement, ...]]] = {}
+
+    def verdict(self, resource: str, context: Mapping[str, Any]) -> Verdict:
+        values = tuple([context[key] for key in self.keys])
+        remembered = self._verdicts.get((resource, values))
+        if remembered is not None:
+            return remembered
+        holding = self._holding.get(values)
+        if holding is None:
+            # Objects differ from call to call more than the context does: the conditions are remembered on their own.
+            holding = (
+                tuple([one for one in self.denies if one.conditions_hold(context)]),
+                tuple([one for one in self.allows if one.conditions_hold(context)]),
+            )
+            _memory.keep(self._holding, values, holding)
+        verdict = _NOTHING
+        for one in holding[0]:
+            if one.resource_test is None or one.resource_test(resource, context):
+                verdict = (one, None)
+                break
+        else:
+            for one in holding[1]:
+                if one.resource_test is None or one.resource_test(resource, context):
+                    verdict = (None, one)
+                    break
+        _memory.keep(self._verdicts, (resource, values), verdict)
+        return verdict
 
 
 class PolicySet:
@@ -36,6 +97,15 @@ class PolicySet:
         found = self._by_action.get(action)
         return found if found is not None else self._find(action)
 
+    def verdict(self, action: str, resource: str, context: Mapping[str, Any]) -> Verdict:
+        """What the set says. For policies without a Principal element; `context` gives None for absent keys."""
+        found = self._by_action.get(action)
+        if found is None:
+            found = self._find(action)
+        if not found.denies and not found.allows:
+            return _NOTHING
+        return found.verdict(resource, context)
+
     def _find(self, action: str) -> Candidates:
         lower = action.lower()
         vendor = lower.partition(":")[0]
@@ -53,20 +123,6 @@ class PolicySet:
             self._by_action.clear()
         self._by_action[action] = found
         return found
-
-    def denying(self, action: str, resource: str, context: Mapping[str, Any]) -> Statement | None:
-        """The first `Deny` statement that applies. For policies without a Principal element."""
-        for statement in (self._by_action.get(action) or self._find(action)).denies:
-            if statement.applies(resource, context):
-                return statement
-        return None
-
-    def allowing(self, action: str, resource: str, context: Mapping[str, Any]) -> Statement | None:
-        """The first `Allow` statement that applies. For policies without a Principal element."""
-        for statement in (self._by_action.get(action) or self._find(action)).allows:
-            if statement.applies(resource, context):
-                return statement
-        return None
 
     def __repr__(self) -> str:
         return f"PolicySet({len(self.policies)} policies, {len(self.statements)} statements)"

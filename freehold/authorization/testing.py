@@ -164,7 +164,7 @@ def evaluate(
         raise MalformedCases("account_of_resource is not 12 digits.")
     account_id = account_of_resource or _account_in(resource) or who.account_id
     given = _context(context or {})
-    layers = Context(given, context_keys.of_principal(who), {"aws:resourceaccount": account_id or None})
+    layers = Context(given, context_keys.of_principal(who), resource_account=account_id)
     named = "identity-based policy {}"
     policies = Policies(
         PolicySet(_compile(one, "identity", named.format(i)) for i, one in enumerate(identity, 1)),
