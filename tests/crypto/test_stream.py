@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable
 
 import pytest
@@ -133,10 +134,10 @@ def test_nothing_of_an_altered_chunk_is_given_out() -> None:
     plaintext = BODY[: 25 * CHUNK_BYTES] + BODY[: 15 * CHUNK_BYTES]
     sealed = bytearray(library_seal(plaintext))
     sealed[PREFIX_BYTES + 20 * SEALED_CHUNK_BYTES + 5] ^= 1
-    given_out = bytearray()
+    given_out: list[bytes] = []
     with pytest.raises(IntegrityError):
-        given_out.extend(byte for piece in reader(bytes(sealed), length).chunks(0, length) for byte in piece)
-    assert given_out == plaintext[: 16 * CHUNK_BYTES]
+        collections.deque(map(given_out.append, reader(bytes(sealed), length).chunks(0, length)), maxlen=0)
+    assert b"".join(given_out) == plaintext[: 16 * CHUNK_BYTES]
 
 
 @pytest.mark.parametrize("length", [0, 5, CHUNK_BYTES, LONG])
