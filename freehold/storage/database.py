@@ -72,7 +72,7 @@ def prepare(connection: apsw.Connection) -> None:
         connection.execute(
             "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID"
         )
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?), ('commits', 0)", (FORMAT,))
     found = connection.execute("SELECT value FROM meta WHERE name = 'format'").get
     if found != FORMAT:
         raise UnknownFormat(f"the database has format {found}; this version of the program reads format {FORMAT}")
@@ -87,6 +87,17 @@ def meaning(error: apsw.Error, connection: apsw.Connection) -> Exception:
     if isinstance(error, (apsw.IOError, apsw.CantOpenError)) and connection.system_errno in _NO_ROOM:
         return StorageFull("there is no room for the database")
     return error
+
+
+def commits(connection: apsw.Connection) -> int:
+    """How many commits the database holds."""
+    return cast(int, connection.execute("SELECT value FROM meta WHERE name = 'commits'").get)
+
+
+def count_commit(connection: apsw.Connection) -> int:
+    """Count the commit that is under way; how many it makes."""
+    counted = connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'commits' RETURNING value").get
+    return cast(int, counted)
 
 
 class TableStatements:

@@ -8,6 +8,7 @@ that lost what was acknowledged.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
@@ -21,8 +22,9 @@ from typing import TypeVar
 import apsw
 
 from freehold.crypto.aead import Sealer
+from freehold.storage.acknowledged import Acknowledged
 from freehold.storage.cache import Counters
-from freehold.storage.database import DatabaseReader, Statements, connect, prepare
+from freehold.storage.database import DatabaseReader, Statements, commits, connect, prepare
 from freehold.storage.locks import TurnLock
 from freehold.storage.records import Reader, Transaction
 from freehold.storage.writer import Writer
@@ -45,26 +47,32 @@ class SqliteRecords:
 
     def __init__(self, directory: Path, page_key: bytes, sealer: Sealer, counters: Counters) -> None:
         self._path = directory / "records.db"
-        self._log_path = directory / "records.db-wal"
         self._page_key = page_key
         self._statements = Statements(sealer)
         self._local = threading.local()
         self._opening = threading.Lock()
         # Weak, so that a thread's connection goes when its thread does.
         self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
-        self._lock = TurnLock(directory)
-        self._checkpoint_lock = TurnLock(directory)
         self._closed = False
-        with self._lock:
-            counters.repair()
-            connection = connect(self._path, page_key, create=True)
-            prepare(connection)
-            _sync_directory(directory)
-            # Pages of what was erased just before a crash may still be in the log.
-            _truncate(connection)
+        with contextlib.ExitStack() as opened:
+            self._lock = opened.enter_context(contextlib.closing(TurnLock(directory)))
+            self._checkpoint_lock = opened.enter_context(contextlib.closing(TurnLock(directory)))
+            with self._lock:
+                counters.repair()
+                connection = opened.enter_context(contextlib.closing(connect(self._path, page_key, create=True)))
+                prepare(connection)
+                path = directory / "records.acknowledged"
+                self._acknowledged = opened.enter_context(contextlib.closing(Acknowledged(path)))
+                self._acknowledged.check(commits(connection))
+                _sync_directory(directory)
+                # Pages of what was erased just before a crash may still be in the log.
+                _truncate(connection)
+            opened.pop_all()
         connection.set_wal_hook(self._log_grew)
         self._checkpoint_due = threading.Event()
-        self._writer = Writer(connection, self._statements, counters, self._lock, truncate=_truncate)
+        self._writer = Writer(
+            connection, self._statements, counters, self._lock, self._acknowledged, truncate=_truncate
+        )
         self._connections.add(connection)
         self._checkpointer = threading.Thread(target=self._checkpoints, name="freehold-checkpoints", daemon=True)
         self._checkpointer.start()
@@ -106,6 +114,7 @@ class SqliteRecords:
             for connection in self._connections:
                 connection.close()
             self._connections.clear()
+        self._acknowledged.close()
         self._lock.close()
         self._checkpoint_lock.close()
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import apsw
 
+from freehold.storage.acknowledged import Acknowledged
 from freehold.storage.cache import Counters
-from freehold.storage.database import DatabaseReader, Statements, meaning
+from freehold.storage.database import DatabaseReader, Statements, count_commit, meaning
 from freehold.storage.locks import TurnLock
 from freehold.storage.pending import Pending
 from freehold.storage.records import Transaction
@@ -69,6 +70,7 @@ class Writer:
         statements: Statements,
         counters: Counters,
         lock: TurnLock,
+        acknowledged: Acknowledged,
         *,
         truncate: Callable[[apsw.Connection], None],
     ) -> None:
@@ -77,6 +79,7 @@ class Writer:
         self._reader = DatabaseReader(connection, statements)
         self._counters = counters
         self._lock = lock
+        self._acknowledged = acknowledged
         self._truncate = truncate
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._closing = threading.Lock()
@@ -159,6 +162,7 @@ class Writer:
                 actions += transaction.actions
                 erases |= transaction.erases
             apply(pending, connection, self._statements)
+            commits = count_commit(connection) if pending.tables else None
             self._counters.begin(domains)
             try:
                 connection.execute("COMMIT")
@@ -170,6 +174,8 @@ class Writer:
         except BaseException:
             self._undo()
             raise
+        if commits is not None:
+            self._acknowledged.write(commits)
         if erases:
             self._truncate(connection)
         for action in actions:

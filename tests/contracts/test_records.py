@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +29,26 @@ def sqlite(directory: Path) -> Open:
 
 
 ENGINES = {"sqlite": sqlite}
+
+
+def count_up(engine: str, directory: Path, page_key: bytes, sealing_key: bytes, times: int) -> None:
+    """Another process's part: transactions that read and write the same row, and one row each of their own."""
+    global PAGE_KEY, SEALING_KEY
+    PAGE_KEY, SEALING_KEY = page_key, sealing_key
+    records = ENGINES[engine](directory)()
+    increments(records, times)
+    records.close()
+
+
+def increments(records: Records, times: int) -> None:
+    def work(transaction: Transaction) -> None:
+        count = int(transaction.get("count", ("all",)) or b"0")
+        assert len(list(transaction.scan("seen"))) == count
+        transaction.put("count", ("all",), b"%d" % (count + 1))
+        transaction.put("seen", (count,), b"%d" % os.getpid())
+
+    for future in [records.submit(work) for _ in range(times)]:
+        future.result(60)
 
 
 @pytest.fixture(params=ENGINES.values(), ids=ENGINES.keys())
@@ -249,6 +270,25 @@ def test_a_reader_may_be_used_while_a_scan_is_under_way(records: Records) -> Non
             put(records, "t", (("late", key[0]), b""))
         seen.append(key)
     assert seen == [*((n,) for n in range(3000)), ("late", 10), ("late", 1500)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_transactions_of_two_processes_are_serializable(engine: str, tmp_path: Path) -> None:
+    records = ENGINES[engine](tmp_path)()
+    arguments = (engine, tmp_path, PAGE_KEY, SEALING_KEY, 200)
+    others = [multiprocessing.get_context("spawn").Process(target=count_up, args=arguments) for _ in range(2)]
+    for other in others:
+        other.start()
+    while any(other.is_alive() for other in others):
+        increments(records, 5)
+    for other in others:
+        other.join()
+    assert [other.exitcode for other in others] == [0, 0]
+    rows = list(records.reader().scan("seen"))
+    assert int(records.reader().get("count", ("all",)) or b"") == len(rows)
+    assert keys_of(iter(rows)) == [(n,) for n in range(len(rows))]
+    assert sum(value != b"%d" % os.getpid() for _, value in rows) == 400
+    records.close()
 
 
 # The model: a sorted list of (key, value) with the definition of a scan written out.
