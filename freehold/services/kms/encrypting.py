@@ -1,0 +1,242 @@
+"""Encrypt, Decrypt, ReEncrypt: messages of up to 4,096 bytes under a symmetric key.
+
+A message is sealed under a key of its own, derived from the backing key (docs/formats/kms-ciphertext.md). Whatever is
+wrong with a ciphertext or its encryption context, the answer is InvalidCiphertextException without a message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from freehold.authorization.permission import ContextValue, Permission
+from freehold.crypto import envelope
+from freehold.crypto.envelope import Header, InvalidBlob
+from freehold.services.kms import grant_tokens, loaded, states
+from freehold.services.kms.errors import (
+    DryRun,
+    IncorrectKey,
+    InvalidCiphertext,
+    InvalidKeyUsage,
+    KmsInternal,
+    NotFound,
+    ValidationException,
+    key_not_found,
+)
+from freehold.services.kms.loaded import LoadedKey
+from freehold.services.kms.permissions import using
+from freehold.services.kms.records import TOMBSTONES
+from freehold.services.operation import Params, Result, operation
+
+if TYPE_CHECKING:
+    from freehold.services.call import Call
+
+SYMMETRIC = "SYMMETRIC_DEFAULT"
+
+
+class Prepared(NamedTuple):
+    """What the permission function found, for the handler of the same call."""
+
+    key: LoadedKey
+    source: LoadedKey | None = None
+    """The key of a blob, or the one that the request says it's under."""
+    header: Header | None = None
+    """The blob's, where the key was found by it."""
+
+
+def may_use(call: Call, params: Params, action: str) -> list[Permission]:
+    """`action` on the key that `KeyId` names, with the encryption context."""
+    if "GrantTokens" in params:
+        grant_tokens.check(call, params["GrantTokens"])
+    located = loaded.locate(call, params["KeyId"], action)
+    key = located.key
+    call.resources.append(("AWS::KMS::Key", key.arn))
+    call.prepared = Prepared(key)
+    return [using(call, key, located.alias, action, params.get("EncryptionContext"))]
+
+
+def usable(key: LoadedKey, operation_name: str, params: Params) -> None:
+    """Raise unless the key's state admits the operation; end a dry run, for which all has been checked by then."""
+    if not key.enabled:
+        states.check(operation_name, key.record.state, key.arn)
+    if params.get("DryRun"):
+        raise DryRun
+
+
+def seal(call: Call, key: LoadedKey, plaintext: bytes, context: dict[str, str] | None) -> bytes:
+    """A ciphertext blob under the key's current material."""
+    header = key.header
+    current = key.opened(call, header.backing_key_id)
+    if current is None:
+        raise KmsInternal
+    return envelope.seal_message(current[0], header, context or {}, plaintext)
+
+
+def unseal(
+    call: Call, key: LoadedKey, blob: bytes, header: Header, context: dict[str, str] | None
+) -> tuple[bytes, str]:
+    """(plaintext, id of the material that it was under). Raises InvalidCiphertextException."""
+    version = key.opened(call, header.backing_key_id)
+    if version is None or header[:3] != key.header[:3]:
+        raise InvalidCiphertext
+    try:
+        return envelope.open_message(version[0], blob, context or {}), version[1]
+    except InvalidBlob:
+        raise InvalidCiphertext from None
+
+
+def _check_algorithm(params: Params, member: str) -> None:
+    algorithm = params.get(member, SYMMETRIC)
+    if algorithm != SYMMETRIC:
+        raise InvalidKeyUsage(f"Algorithm {algorithm} is incompatible with key spec {SYMMETRIC}.")
+
+
+def _header(blob: bytes) -> Header:
+    try:
+        return envelope.parse_header(blob)
+    except InvalidBlob:
+        raise InvalidCiphertext from None
+
+
+def _key_of(call: Call, header: Header) -> LoadedKey:
+    """The key that a blob says it's under. Its header is believed only once the blob has opened."""
+    if header.region != call.region:
+        raise InvalidCiphertext
+    key = loaded.by_id(call, header.key_id)
+    if key is None:
+        gone = TOMBSTONES.get(call.reader, (call.region, header.key_id))
+        if gone is not None and gone.account_id == header.account_id == call.account_id:
+            raise key_not_found(f"arn:aws:kms:{call.region}:{gone.account_id}:key/{header.key_id}")
+        raise InvalidCiphertext
+    if key.account_id != header.account_id:
+        raise InvalidCiphertext
+    return loaded.in_force(call, key)
+
+
+def _source(call: Call, params: Params, member: str, action: str) -> tuple[LoadedKey, str, Header | None]:
+    """The key to decrypt with, the alias that named it, and the blob's header where that had to tell."""
+    blob: bytes | None = params.get("CiphertextBlob")
+    modifiers = params.get("DryRunModifiers")
+    if modifiers and not params.get("DryRun"):
+        raise ValidationException("DryRunModifiers can be used in a dry run only.")
+    if blob is None and not modifiers:
+        raise ValidationException("CiphertextBlob is required.")
+    named: str | None = params.get(member)
+    if named is None:
+        if blob is None:
+            raise ValidationException(f"{member} is required when there is no CiphertextBlob.")
+        header = _header(blob)
+        return _key_of(call, header), "", header
+    try:
+        located = loaded.locate(call, named, action)
+    except NotFound:
+        # A bare key id may be another account's where the ciphertext says the same.
+        if blob is None or "/" in named:
+            raise
+        header = _header(blob)
+        if header.key_id != named or header.account_id == call.account_id:
+            raise
+        return _key_of(call, header), "", header
+    return located.key, located.alias, None
+
+
+def _opened(call: Call, params: Params, key: LoadedKey, header: Header | None, context: str) -> tuple[bytes, str]:
+    """The plaintext of the request's blob under `key`, and the id of its material."""
+    blob = params["CiphertextBlob"]
+    if header is None:
+        header = _header(blob)
+        if header.key_id != key.key_id or header.region != key.region:
+            raise IncorrectKey
+    return unseal(call, key, blob, header, params.get(context))
+
+
+def _may_encrypt(call: Call, params: Params) -> list[Permission]:
+    return may_use(call, params, "kms:Encrypt")
+
+
+@operation("kms.Encrypt", permissions=_may_encrypt)
+def encrypt(call: Call, params: Params) -> Result:
+    """Seal `Plaintext` (1-4,096 bytes) under a key, bound to `EncryptionContext` (8,192 characters at most).
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html
+    """
+    key: LoadedKey = call.prepared.key
+    _check_algorithm(params, "EncryptionAlgorithm")
+    usable(key, "Encrypt", params)
+    return {
+        "CiphertextBlob": seal(call, key, params["Plaintext"], params.get("EncryptionContext")),
+        "KeyId": key.arn,
+        "EncryptionAlgorithm": SYMMETRIC,
+    }
+
+
+def _may_decrypt(call: Call, params: Params) -> list[Permission]:
+    if "GrantTokens" in params:
+        grant_tokens.check(call, params["GrantTokens"])
+    key, alias, header = _source(call, params, "KeyId", "kms:Decrypt")
+    call.resources.append(("AWS::KMS::Key", key.arn))
+    call.prepared = Prepared(key, key, header)
+    return [using(call, key, alias, "kms:Decrypt", params.get("EncryptionContext"))]
+
+
+@operation("kms.Decrypt", permissions=_may_decrypt, refuses=("Recipient",))
+def decrypt(call: Call, params: Params) -> Result:
+    """Open a ciphertext blob. The key is the one that it says it's under; with `KeyId`, that one or none.
+
+    The encryption context must be exactly the one of the sealing, in any order.
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
+    """
+    key, _, header = call.prepared
+    _check_algorithm(params, "EncryptionAlgorithm")
+    if not key.enabled:
+        states.check("Decrypt", key.record.state, key.arn)
+    if "DryRunModifiers" in params:
+        raise DryRun
+    plaintext, material_id = _opened(call, params, key, header, "EncryptionContext")
+    if params.get("DryRun"):
+        raise DryRun
+    return {"KeyId": key.arn, "Plaintext": plaintext, "EncryptionAlgorithm": SYMMETRIC, "KeyMaterialId": material_id}
+
+
+def _may_reencrypt(call: Call, params: Params) -> list[Permission]:
+    if "GrantTokens" in params:
+        grant_tokens.check(call, params["GrantTokens"])
+    source, source_alias, header = _source(call, params, "SourceKeyId", "kms:ReEncryptFrom")
+    located = loaded.locate(call, params["DestinationKeyId"], "kms:ReEncryptTo")
+    key = located.key
+    call.resources.append(("AWS::KMS::Key", source.arn))
+    call.resources.append(("AWS::KMS::Key", key.arn))
+    call.prepared = Prepared(key, source, header)
+    same: dict[str, ContextValue] = {"kms:reencryptonsamekey": "true" if source.arn == key.arn else "false"}
+    return [
+        using(call, source, source_alias, "kms:ReEncryptFrom", params.get("SourceEncryptionContext"), same),
+        using(call, key, located.alias, "kms:ReEncryptTo", params.get("DestinationEncryptionContext"), same),
+    ]
+
+
+@operation("kms.ReEncrypt", permissions=_may_reencrypt)
+def reencrypt(call: Call, params: Params) -> Result:
+    """Open a blob and seal what was in it under another key or context; the plaintext never leaves.
+
+    Needs kms:ReEncryptFrom on the blob's key and kms:ReEncryptTo on the other, in whichever accounts they are.
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html
+    """
+    key, source, header = call.prepared
+    _check_algorithm(params, "SourceEncryptionAlgorithm")
+    _check_algorithm(params, "DestinationEncryptionAlgorithm")
+    for one in (source, key):
+        if not one.enabled:
+            states.check("ReEncrypt", one.record.state, one.arn)
+    if "DryRunModifiers" in params:
+        raise DryRun
+    plaintext, material_id = _opened(call, params, source, header, "SourceEncryptionContext")
+    if params.get("DryRun"):
+        raise DryRun
+    return {
+        "CiphertextBlob": seal(call, key, plaintext, params.get("DestinationEncryptionContext")),
+        "SourceKeyId": source.arn,
+        "KeyId": key.arn,
+        "SourceEncryptionAlgorithm": SYMMETRIC,
+        "DestinationEncryptionAlgorithm": SYMMETRIC,
+        "SourceKeyMaterialId": material_id,
+        "DestinationKeyMaterialId": key.record.material_id,
+    }

@@ -1,0 +1,217 @@
+"""Grants: permissions to use one key, given to one principal apart from its policy; they only ever allow.
+
+A grant holds from the next request on, and until it is retired or revoked. Who may create grants only because of a
+grant passes on no more than that grant gives. Principals are bound when the grant is made: one that is deleted and
+recreated under its name has no part in it.
+https://docs.aws.amazon.com/kms/latest/developerguide/grants.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from freehold.authorization.permission import Permission
+from freehold.services.iam import principals
+from freehold.services.kms import grant_tokens, identifiers, loaded, records, states
+from freehold.services.kms.errors import (
+    DryRun,
+    InvalidArn,
+    LimitExceeded,
+    ValidationException,
+)
+from freehold.services.kms.permissions import add_encryption_context, find, managing, request_context
+from freehold.services.kms.records import COUNTS, GRANTS, GRANTS_TO_RETIRE, NAMED_GRANTS, Counts, Grant, Mark, Reference
+from freehold.services.operation import Params, Result, operation
+
+if TYPE_CHECKING:
+    from freehold.services.call import Call
+    from freehold.storage.records import Reader, Transaction
+
+MOST_PER_KEY: Final = 50_000
+MOST_PAIRS: Final = 8
+MOST_VALUE_CHARACTERS: Final = 384
+
+OPERATIONS: Final = frozenset(
+    (
+        "CreateGrant",
+        "Decrypt",
+        "DescribeKey",
+        "Encrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyPair",
+        "GenerateDataKeyPairWithoutPlaintext",
+        "GenerateDataKeyWithoutPlaintext",
+        "ReEncryptFrom",
+        "ReEncryptTo",
+        "RetireGrant",
+    )
+)
+"""What a grant on a symmetric encryption key may permit."""
+
+
+def bound(reader: Reader, arn: str) -> str:
+    """A grant's principal as it is kept. Raises InvalidArnException for one that doesn't exist."""
+    policy = json.dumps({"Statement": [{"Principal": {"AWS": arn}}]})
+    try:
+        if arn == "*":
+            raise principals.InvalidPrincipal("AWS", arn)
+        kept: str = json.loads(principals.to_unique_ids(reader, policy))["Statement"][0]["Principal"]["AWS"]
+    except principals.InvalidPrincipal:
+        raise InvalidArn(f"ARN does not refer to a valid principal: {arn}") from None
+    return kept
+
+
+def shown(reader: Reader, kept: str) -> str:
+    """A grant's principal as clients see it."""
+    policy = json.dumps({"Statement": [{"Principal": {"AWS": kept}}]})
+    arn: str = json.loads(principals.to_arns(reader, policy))["Statement"][0]["Principal"]["AWS"]
+    return arn
+
+
+def _check(params: Params) -> None:
+    if ("GranteePrincipal" in params) == ("GranteeServicePrincipal" in params):
+        raise ValidationException("Specify either GranteePrincipal or GranteeServicePrincipal.")
+    if "RetiringPrincipal" in params and "RetiringServicePrincipal" in params:
+        raise ValidationException("Specify RetiringPrincipal or RetiringServicePrincipal, not both.")
+    if not params["Operations"]:
+        raise ValidationException("A grant needs at least one operation.")
+    for name in params["Operations"]:
+        if name not in OPERATIONS:
+            raise ValidationException(f"The operation {name} is not valid for a symmetric encryption key.")
+    constraints = params.get("Constraints", {})
+    if "EncryptionContextSubset" in constraints and "EncryptionContextEquals" in constraints:
+        raise ValidationException("Specify EncryptionContextSubset or EncryptionContextEquals, not both.")
+    for pairs in (constraints.get("EncryptionContextSubset"), constraints.get("EncryptionContextEquals")):
+        if pairs is None:
+            continue
+        if len(pairs) > MOST_PAIRS:
+            raise ValidationException(f"An encryption context constraint has at most {MOST_PAIRS} pairs.")
+        if any(len(value) > MOST_VALUE_CHARACTERS for value in pairs.values()):
+            raise ValidationException(f"A constraint's values have at most {MOST_VALUE_CHARACTERS} characters.")
+
+
+def passes_on(grant: Grant, params: Params) -> bool:
+    """Whether a grant that permits CreateGrant permits making this one: no more operations, constraints as strict.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/create-grant-overview.html#grant-creategrant
+    """
+    if not set(params["Operations"]) <= set(grant.operations):
+        return False
+    new = params.get("Constraints", {})
+    if grant.source_arn and new.get("SourceArn") != grant.source_arn:
+        return False
+    equals: Mapping[str, str] | None = new.get("EncryptionContextEquals")
+    subset: Mapping[str, str] | None = new.get("EncryptionContextSubset")
+    if grant.context_equals is not None:
+        return equals == grant.context_equals
+    if grant.context_subset:
+        pairs = equals if equals is not None else subset
+        return pairs is not None and grant.context_subset.items() <= pairs.items()
+    return True
+
+
+def _may_create(call: Call, params: Params) -> list[Permission]:
+    if "GrantTokens" in params:
+        grant_tokens.check(call, params["GrantTokens"])
+    _check(params)
+    key, _ = find(call, params["KeyId"], "kms:CreateGrant", aliases=False, foreign=True)
+    context = request_context(key)
+    context["kms:grantoperations"] = tuple(params["Operations"])
+    context["kms:grantisforawsresource"] = "true" if call.via else "false"
+    for name in ("GranteePrincipal", "RetiringPrincipal", "GranteeServicePrincipal", "RetiringServicePrincipal"):
+        if name in params:
+            context[f"kms:{name.lower()}"] = params[name]
+    constraints = params.get("Constraints", {})
+    for kind in ("EncryptionContextEquals", "EncryptionContextSubset"):
+        if kind in constraints:
+            context["kms:grantconstrainttype"] = kind
+            add_encryption_context(context, constraints[kind])
+    if "SourceArn" in constraints:
+        context["kms:grantconstraintsourcearn"] = constraints["SourceArn"]
+    permission = managing(call, key, "kms:CreateGrant", context)
+    if permission.grants:
+        able = {grant.grant_id for grant, _ in key.grants_for(call.principal) if passes_on(grant, params)}
+        permission.grants = tuple(grant for grant in permission.grants if grant.grant_id in able)
+    return [permission]
+
+
+@operation("kms.CreateGrant", permissions=_may_create, writes=True)
+def create_grant(call: Call, params: Params) -> Result:
+    """Let a principal use a key: 50,000 grants per key; constraints of up to 8 pairs, values of 384 characters.
+
+    The same request with the same `Name` gives the same grant again; without a name it makes another.
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html
+    """
+    key = loaded.record_for(call, params["KeyId"], "kms:CreateGrant", foreign=True)
+    states.check("CreateGrant", key.state, key.arn)
+    reader = call.reader
+    constraints = params.get("Constraints", {})
+    grant = Grant(
+        grant_id=identifiers.new_grant_id(),
+        key_id=key.key_id,
+        account_id=key.account_id,
+        region=key.region,
+        created_at=round(call.app.clock.now_seconds(), 3),
+        issuing_account=call.account_id,
+        operations=list(dict.fromkeys(params["Operations"])),
+        grantee=bound(reader, params["GranteePrincipal"]) if "GranteePrincipal" in params else "",
+        retiring=bound(reader, params["RetiringPrincipal"]) if "RetiringPrincipal" in params else "",
+        grantee_service=params.get("GranteeServicePrincipal", ""),
+        retiring_service=params.get("RetiringServicePrincipal", ""),
+        name=params.get("Name", ""),
+        context_subset=constraints.get("EncryptionContextSubset"),
+        context_equals=constraints.get("EncryptionContextEquals"),
+        source_arn=constraints.get("SourceArn", ""),
+    )
+    if params.get("DryRun"):
+        raise DryRun
+    place = (key.region, key.key_id, _digest(grant))
+    if grant.name:
+        known = NAMED_GRANTS.get(call.tx, place)
+        same = None if known is None else GRANTS.get(call.tx, (key.region, key.key_id, known.grant_id))
+        if same is not None:
+            return {"GrantToken": grant_tokens.issue(call.app, same), "GrantId": same.grant_id}
+    counts = COUNTS.get(call.tx, (key.region, key.key_id)) or Counts()
+    if counts.grants >= MOST_PER_KEY:
+        raise LimitExceeded(f"{key.arn} has {MOST_PER_KEY} grants, which is the limit.")
+    records.recount(call.tx, key, grants=1)
+    GRANTS.put(call.tx, (key.region, key.key_id, grant.grant_id), grant)
+    if grant.name:
+        NAMED_GRANTS.put(call.tx, place, Reference(grant_id=grant.grant_id))
+    retiring = grant.retiring or grant.retiring_service
+    if retiring:
+        GRANTS_TO_RETIRE.put(call.tx, (retiring, key.region, key.key_id, grant.grant_id), Mark())
+    return {"GrantToken": grant_tokens.issue(call.app, grant), "GrantId": grant.grant_id}
+
+
+def _digest(grant: Grant) -> str:
+    """All that makes two requests the same."""
+    same = [
+        grant.issuing_account,
+        sorted(grant.operations),
+        grant.grantee,
+        grant.retiring,
+        grant.grantee_service,
+        grant.retiring_service,
+        grant.name,
+        grant.context_subset,
+        grant.context_equals,
+        grant.source_arn,
+    ]
+    return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
+
+
+def remove(tx: Transaction, grant: Grant) -> None:
+    """Delete a grant with all that points at it."""
+    GRANTS.delete(tx, (grant.region, grant.key_id, grant.grant_id))
+    if grant.name:
+        NAMED_GRANTS.delete(tx, (grant.region, grant.key_id, _digest(grant)))
+    retiring = grant.retiring or grant.retiring_service
+    if retiring:
+        GRANTS_TO_RETIRE.delete(tx, (retiring, grant.region, grant.key_id, grant.grant_id))
+    key = records.key_at(tx, grant.region, grant.key_id)
+    if key is not None:
+        records.recount(tx, key, grants=-1)

@@ -1,0 +1,192 @@
+"""KMS keys: made, described, listed, enabled, disabled.
+
+Serves symmetric encryption keys whose material is made here (`SYMMETRIC_DEFAULT`, `ENCRYPT_DECRYPT`, `AWS_KMS`).
+Refuses the other specs, usages and origins, and multi-Region keys.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from freehold.authorization.permission import ContextValue, Permission
+from freehold.errors import NotImplementedByFreehold
+from freehold.services.kms import key_policies, loaded, material, paging, policies, records, rotation, states, tags
+from freehold.services.kms.errors import ValidationException
+from freehold.services.kms.identifiers import new_key_id
+from freehold.services.kms.permissions import on_account, on_key
+from freehold.services.kms.records import KEYS_OF_ACCOUNT, Key, Mark
+from freehold.services.operation import Params, Result, operation
+
+if TYPE_CHECKING:
+    from freehold.app import App
+    from freehold.services.call import Call
+    from freehold.storage.records import Transaction
+
+
+def metadata(key: Key) -> dict[str, Any]:
+    """`KeyMetadata`, as every operation shows it."""
+    shown: dict[str, Any] = {
+        "AWSAccountId": key.account_id,
+        "KeyId": key.key_id,
+        "Arn": key.arn,
+        "CreationDate": datetime.fromtimestamp(key.created_at, UTC),
+        "Enabled": key.state == states.ENABLED,
+        "Description": key.description,
+        "KeyUsage": key.usage,
+        "KeyState": key.state,
+        "Origin": key.origin,
+        "KeyManager": key.manager,
+        "CustomerMasterKeySpec": key.spec,
+        "KeySpec": key.spec,
+        "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"],
+        "MultiRegion": False,
+        "CurrentKeyMaterialId": key.material_id,
+    }
+    if key.state == states.PENDING_DELETION:
+        shown["DeletionDate"] = datetime.fromtimestamp(key.deletion_at, UTC)
+    return shown
+
+
+def _may_create(call: Call, params: Params) -> list[Permission]:
+    context: dict[str, ContextValue] = {
+        "kms:keyspec": params.get("KeySpec") or params.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT",
+        "kms:keyusage": params.get("KeyUsage", "ENCRYPT_DECRYPT"),
+        "kms:keyorigin": params.get("Origin", "AWS_KMS"),
+        "kms:multiregion": "true" if params.get("MultiRegion") else "false",
+    }
+    context["kms:customermasterkeyspec"] = context["kms:keyspec"]
+    context["kms:customermasterkeyusage"] = context["kms:keyusage"]
+    if "BypassPolicyLockoutSafetyCheck" in params:
+        context["kms:bypasspolicylockoutsafetycheck"] = "true" if params["BypassPolicyLockoutSafetyCheck"] else "false"
+    new_tags = tags.read(params.get("Tags", []))
+    context.update(tags.request_context(new_tags))
+    needed = [Permission("kms:CreateKey", "*", call.account_id, context)]
+    if new_tags:
+        needed.append(Permission("kms:TagResource", "*", call.account_id, context))
+    return needed
+
+
+def _refuse_what_is_not_served(params: Params) -> None:
+    spec = params.get("KeySpec", "SYMMETRIC_DEFAULT")
+    old_spec = params.get("CustomerMasterKeySpec", spec)
+    if "KeySpec" in params and old_spec != spec:
+        raise ValidationException("You cannot specify KeySpec and CustomerMasterKeySpec in the same request.")
+    spec = old_spec
+    usage = params.get("KeyUsage")
+    if spec != "SYMMETRIC_DEFAULT":
+        if usage is None:
+            raise ValidationException(
+                "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."
+            )
+        raise NotImplementedByFreehold(f"Keys with the key spec {spec} are not implemented; use SYMMETRIC_DEFAULT.")
+    if usage not in (None, "ENCRYPT_DECRYPT"):
+        raise ValidationException(f"KeyUsage {usage} is not compatible with KeySpec SYMMETRIC_DEFAULT.")
+    origin = params.get("Origin", "AWS_KMS")
+    if origin != "AWS_KMS":
+        raise NotImplementedByFreehold(f"Keys with the origin {origin} are not implemented; use AWS_KMS.")
+    if params.get("MultiRegion"):
+        raise NotImplementedByFreehold("Multi-Region keys are not implemented; leave MultiRegion out.")
+
+
+@operation("kms.CreateKey", permissions=_may_create, writes=True, refuses=("CustomKeyStoreId", "XksKeyId"))
+def create_key(call: Call, params: Params) -> Result:
+    """Make a symmetric encryption key. Policy 32 KiB, description 8,192 characters, 50 tags at most.
+
+    The policy must let the caller change it later, unless BypassPolicyLockoutSafetyCheck is true.
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
+    """
+    _refuse_what_is_not_served(params)
+    key = Key(
+        key_id=new_key_id(),
+        account_id=call.account_id,
+        region=call.region,
+        created_at=round(call.app.clock.now_seconds(), 3),
+        policy=policies.default_policy(call.account_id),
+        description=params.get("Description", ""),
+        tags=tags.read(params.get("Tags", [])),
+    )
+    if "Policy" in params:
+        key.policy = key_policies.accepted(
+            call, key, params["Policy"], bypass=params.get("BypassPolicyLockoutSafetyCheck", False)
+        )
+    store(call.app, call.tx, key)
+    call.resources.append(("AWS::KMS::Key", key.arn))
+    return {"KeyMetadata": metadata(key)}
+
+
+def store(app: App, tx: Transaction, key: Key) -> None:
+    """Write a new key with its first material."""
+    material.add(app, tx, key, key.created_at)
+    records.save(tx, key)
+    KEYS_OF_ACCOUNT.put(tx, (key.account_id, key.region, key.key_id), Mark())
+
+
+@operation(
+    "kms.DescribeKey",
+    permissions=on_key("kms:DescribeKey", aliases=True, foreign=True),
+)
+def describe_key(call: Call, params: Params) -> Result:
+    """What a key is and its state. By id, ARN, alias name or alias ARN; another account's by ARN.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
+    """
+    return {"KeyMetadata": metadata(loaded.locate(call, params["KeyId"], "kms:DescribeKey").key.record)}
+
+
+@operation("kms.ListKeys", permissions=on_account("kms:ListKeys"), refuses=("ResourceOwners",))
+def list_keys(call: Call, params: Params) -> Result:
+    """The account's keys in the Region, AWS managed ones included: 1-1,000 a page, 100 by default.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_ListKeys.html
+    """
+    seen = paging.last_seen(params, 1)
+    prefix = (call.account_id, call.region)
+    after = None if seen is None else (*prefix, seen[0])
+    limit: int = params.get("Limit", 100)
+    rows = call.reader.scan(KEYS_OF_ACCOUNT.name, prefix, after=after, limit=limit + 1)
+    arn = f"arn:aws:kms:{call.region}:{call.account_id}:key/"
+    return paging.page(
+        "Keys",
+        (str(row[2]) for row, _ in rows),
+        params,
+        lambda key_id: {"KeyId": key_id, "KeyArn": arn + key_id},
+        paging.marker,
+    )
+
+
+@operation("kms.EnableKey", permissions=on_key("kms:EnableKey"), writes=True)
+def enable_key(call: Call, params: Params) -> None:
+    """Let a disabled key be used again. A rotation that fell due meanwhile happens soon after.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKey.html
+    """
+    key = loaded.changeable(call, params["KeyId"], "EnableKey")
+    if key.state != states.ENABLED:
+        key.state = states.ENABLED
+        rotation.resume(call.tx, key)
+        records.save(call.tx, key)
+
+
+@operation("kms.DisableKey", permissions=on_key("kms:DisableKey"), writes=True)
+def disable_key(call: Call, params: Params) -> None:
+    """Refuse every use of a key until it is enabled again; holds for the next request.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_DisableKey.html
+    """
+    key = loaded.changeable(call, params["KeyId"], "DisableKey")
+    if key.state != states.DISABLED:
+        key.state = states.DISABLED
+        rotation.pause(call.tx, key)
+        records.save(call.tx, key)
+
+
+@operation("kms.UpdateKeyDescription", permissions=on_key("kms:UpdateKeyDescription"), writes=True)
+def update_key_description(call: Call, params: Params) -> None:
+    """Replace a key's description: at most 8,192 characters.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_UpdateKeyDescription.html
+    """
+    key = loaded.changeable(call, params["KeyId"], "UpdateKeyDescription")
+    key.description = params["Description"]
+    records.save(call.tx, key)

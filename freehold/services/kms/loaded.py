@@ -1,0 +1,231 @@
+"""A key as requests use it: found by whatever names it, with its policy compiled, grants sorted and material opened.
+
+Everything here is kept under the `kms` change counter alone (`call.cached`), so that a disabled key, a revoked grant
+or destroyed material is gone for the next request on the node. A key whose deletion window ran out is not found, even
+before the sweeper destroyed it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from freehold.authorization.permission import ContextValue
+from freehold.authorization.permission import Grant as DecisionGrant
+from freehold.crypto.envelope import Header
+from freehold.services.iam import principals
+from freehold.services.kms import identifiers, material, policies, records, states
+from freehold.services.kms.errors import AwsError, NotFound, UnsupportedOperation, key_not_found, not_in_this_account
+from freehold.services.kms.records import ALIASES, Grant, Key
+from freehold.storage.records import Reader
+
+if TYPE_CHECKING:
+    from freehold.authorization.principal import Principal
+    from freehold.services.call import Call
+
+
+class LoadedKey:
+    """What a request needs of one key, made once per change of the `kms` domain. Don't keep it beyond the request."""
+
+    __slots__ = (
+        "_grants",
+        "_opened",
+        "account_id",
+        "arn",
+        "context",
+        "deletion_at",
+        "enabled",
+        "header",
+        "key_id",
+        "policy",
+        "record",
+        "region",
+        "use_context",
+    )
+
+    def __init__(self, reader: Reader, record: Key) -> None:
+        self.record = record
+        self.arn = record.arn
+        self.key_id = record.key_id
+        self.account_id = record.account_id
+        self.region = record.region
+        self.enabled = record.state == "Enabled"
+        self.deletion_at = record.deletion_at
+        self.policy = policies.compiled(record.policy, self.arn)
+        self.context = _context(reader, record)
+        self.use_context = {**self.context, "kms:encryptionalgorithm": "SYMMETRIC_DEFAULT"}
+        self._grants: dict[str, list[tuple[Grant, DecisionGrant]]] = _sorted_grants(reader, record)
+        self._opened: dict[str, tuple[bytes, str]] = {}
+        self.header = Header(record.region, record.account_id, record.key_id, str(record.material))
+
+    def __repr__(self) -> str:
+        return f"LoadedKey({self.arn})"
+
+    def opened(self, call: Call, version: str) -> tuple[bytes, str] | None:
+        """(backing key, material id) of one version, None when there's none with this name."""
+        held = self._opened.get(version)
+        if held is None:
+            if not version.isascii() or not version.isdigit() or len(version) > 9:
+                return None
+            held = material.open_version(call.app, call.reader, self.region, self.key_id, int(version))
+            # The header of a blob spells a number in one way only.
+            if held is None or str(int(version)) != version:
+                return None
+            self._opened[version] = held
+        return held
+
+    def grants_for(self, principal: Principal) -> list[tuple[Grant, DecisionGrant]]:
+        """The grants that name this caller (itself, its role, its account, the service that it is), in both forms."""
+        if not self._grants:
+            return []
+        unique_id = principal.unique_id
+        names = [unique_id, principal.arn, f"arn:aws:iam::{principal.account_id}:root"]
+        head = unique_id.partition(":")[0]
+        if head != unique_id:
+            names.append(head)
+        if principal.kind == "service":
+            names.append(principal.name)
+        return [grant for name in dict.fromkeys(names) for grant in self._grants.get(name, ())]
+
+
+class Located:
+    """A key, and the alias by which the request named it ("" when it used another way)."""
+
+    __slots__ = ("alias", "key")
+
+    def __init__(self, key: LoadedKey, alias: str) -> None:
+        self.key = key
+        self.alias = alias
+
+
+def locate(call: Call, text: str, action: str) -> Located:
+    """The key that `KeyId` names, for operations that take aliases and other accounts' keys.
+
+    Raises NotFoundException or InvalidArnException; for what isn't found in another account, AccessDeniedException.
+    """
+    region, account_id = call.region, call.account_id
+
+    def load(reader: Reader) -> Located:
+        name = identifiers.parse(text, region, account_id, aliases=True)
+        key_id = name.key_id
+        if name.alias:
+            alias = ALIASES.get(reader, (name.account_id, region, name.alias))
+            if alias is None:
+                raise _missing(call, name, action)
+            key_id = alias.target_key_id
+        key = by_id(call, key_id)
+        if key is None or key.account_id != name.account_id:
+            raise _missing(call, name, action)
+        return Located(key, name.alias)
+
+    located = call.cached("kms", (region, account_id, text), load)
+    if located.key.deletion_at:
+        _not_overdue(call, located.key)
+    return located
+
+
+def by_id(call: Call, key_id: str) -> LoadedKey | None:
+    """The key with this id in the call's Region, whoever owns it."""
+    region = call.region
+
+    def load(reader: Reader) -> LoadedKey:
+        record = records.key_at(reader, region, key_id)
+        if record is None:
+            # Raised, so that ids that nobody has don't fill the cache.
+            raise KeyError(key_id)
+        return LoadedKey(reader, record)
+
+    try:
+        return call.cached("kms", (region, key_id), load)
+    except KeyError:
+        return None
+
+
+def in_force(call: Call, key: LoadedKey) -> LoadedKey:
+    """The key, unless its deletion window ran out: then NotFoundException."""
+    if key.deletion_at:
+        _not_overdue(call, key)
+    return key
+
+
+def _not_overdue(call: Call, key: LoadedKey) -> None:
+    if call.app.clock.now_seconds() >= key.deletion_at:
+        raise key_not_found(key.arn)
+
+
+def record_for(call: Call, text: str, action: str, *, foreign: bool = False) -> Key:
+    """The key's record, fresh from the call's reader, for operations that take a key id or key ARN only.
+
+    Without `foreign` another account's key is refused as one that doesn't exist.
+    """
+    name = identifiers.parse(text, call.region, call.account_id, aliases=False)
+    if name.account_id != call.account_id and not foreign:
+        raise not_in_this_account(call.principal.arn, action)
+    record = records.key_at(call.reader, call.region, name.key_id)
+    if record is None or record.account_id != name.account_id:
+        raise _missing(call, name, action)
+    if record.deletion_at and call.app.clock.now_seconds() >= record.deletion_at:
+        raise key_not_found(record.arn)
+    return record
+
+
+def changeable(call: Call, text: str, operation: str) -> Key:
+    """The record of one of the account's own keys, to be changed and saved by `operation` if its state admits that.
+
+    AWS managed keys are refused: their policy gives nobody these actions, and this holds even if it did.
+    """
+    key = record_for(call, text, f"kms:{operation}")
+    states.check(operation, key.state, key.arn)
+    if key.manager != "CUSTOMER":
+        raise UnsupportedOperation(f"{key.arn} is an AWS managed key, which is not valid for this operation.")
+    return key
+
+
+def _missing(call: Call, name: identifiers.Name, action: str) -> AwsError:
+    if name.account_id != call.account_id:
+        return not_in_this_account(call.principal.arn, action)
+    where = f"arn:aws:kms:{call.region}:{name.account_id}:"
+    if name.alias:
+        return NotFound(f"Alias {where}{name.alias} is not found.")
+    return key_not_found(f"{where}key/{name.key_id}")
+
+
+def _context(reader: Reader, record: Key) -> dict[str, ContextValue]:
+    """The condition keys that follow from the key alone."""
+    context: dict[str, ContextValue] = {
+        "kms:keyspec": record.spec,
+        "kms:customermasterkeyspec": record.spec,
+        "kms:keyusage": record.usage,
+        "kms:customermasterkeyusage": record.usage,
+        "kms:keyorigin": record.origin,
+        "kms:multiregion": "false",
+    }
+    aliases = tuple(records.alias_names(reader, record.region, record.key_id))
+    if aliases:
+        context["kms:resourcealiases"] = aliases
+    for key, value in record.tags.items():
+        context[f"aws:resourcetag/{key.lower()}"] = value
+    return context
+
+
+def _sorted_grants(reader: Reader, record: Key) -> dict[str, list[tuple[Grant, DecisionGrant]]]:
+    by_grantee: dict[str, list[tuple[Grant, DecisionGrant]]] = {}
+    for grant in records.grants_of(reader, record.region, record.key_id):
+        grantee = grant.grantee or grant.grantee_service
+        by_grantee.setdefault(grantee, []).append((grant, _for_decision(reader, grant, grantee)))
+    return by_grantee
+
+
+def _for_decision(reader: Reader, grant: Grant, grantee: str) -> DecisionGrant:
+    unique_id = grantee if grantee.startswith(("AIDA", "AROA")) else ""
+    constraints: dict[str, dict[str, str]] = {}
+    if grant.context_subset is not None:
+        constraints["EncryptionContextSubset"] = grant.context_subset
+    if grant.context_equals is not None:
+        constraints["EncryptionContextEquals"] = grant.context_equals
+    return DecisionGrant(
+        grantee=principals.arn_of(reader, grantee) if unique_id else grantee,
+        operations=tuple(grant.operations),
+        constraints=constraints,
+        grant_id=grant.grant_id,
+        grantee_unique_id=unique_id,
+    )

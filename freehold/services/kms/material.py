@@ -1,0 +1,66 @@
+"""Key material: 32 random bytes per version of a key, kept sealed, opened only in memory.
+
+Material is sealed under the root key's `kms` sealing key and bound to its key and version, above the records' own
+sealing. Refuses to give out anything that isn't exactly what was sealed there.
+"""
+
+from __future__ import annotations
+
+import secrets
+import weakref
+from typing import TYPE_CHECKING, Final
+
+from freehold.crypto.aead import IntegrityError, Sealer
+from freehold.services.kms.errors import KmsInternal
+from freehold.services.kms.identifiers import new_material_id
+from freehold.services.kms.records import MATERIALS, Key, Material
+from freehold.storage.records import Reader, Transaction
+
+if TYPE_CHECKING:
+    from freehold.app import App
+
+MATERIAL_BYTES: Final = 32
+
+_sealers: weakref.WeakKeyDictionary[App, Sealer] = weakref.WeakKeyDictionary()
+
+
+def sealer(app: App) -> Sealer:
+    """What seals key material and grant tokens in this deployment."""
+    held = _sealers.get(app)
+    if held is None:
+        held = _sealers[app] = Sealer(app.root_key.sealing_key("kms"))
+    return held
+
+
+def _bound_to(region: str, key_id: str, number: int, material_id: str) -> bytes:
+    return f"freehold kms material v1\0{region}\0{key_id}\0{number}\0{material_id}".encode()
+
+
+def add(app: App, tx: Transaction, key: Key, now: float, rotation: str = "") -> None:
+    """Make the key's next version and let it encrypt from now on. The caller saves `key`."""
+    number, material_id = key.material + 1, new_material_id()
+    sealed = sealer(app).seal(
+        secrets.token_bytes(MATERIAL_BYTES), _bound_to(key.region, key.key_id, number, material_id)
+    )
+    record = Material(material_id=material_id, sealed=sealed, created_at=now, rotation=rotation)
+    MATERIALS.put(tx, (key.region, key.key_id, number), record)
+    key.material, key.material_id = number, material_id
+
+
+def open_version(app: App, reader: Reader, region: str, key_id: str, number: int) -> tuple[bytes, str] | None:
+    """One version's 32 bytes and its material id, None when there's none with this number."""
+    record = MATERIALS.get(reader, (region, key_id, number))
+    if record is None:
+        return None
+    try:
+        material = sealer(app).open(record.sealed, _bound_to(region, key_id, number, record.material_id))
+    except IntegrityError:
+        raise KmsInternal from None
+    return material, record.material_id
+
+
+def destroy(tx: Transaction, key: Key) -> None:
+    """Erase every version's material: no copy is left in the store or its journal once this is durable."""
+    for row, _ in list(tx.scan(MATERIALS.name, (key.region, key.key_id))):
+        tx.erase(MATERIALS.name, row)
+    tx.touch("kms")

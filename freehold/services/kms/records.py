@@ -1,0 +1,177 @@
+"""What KMS keeps: keys, the versions of their material, aliases, grants, and what is due when.
+
+A key is found by (region, key id), since key ids are unique and a multi-Region key has the same one everywhere.
+Key material is in a table of its own, sealed under the root key's `kms` sealing key besides the records' own sealing,
+so that destroying a key's material touches nothing else and no record shows it. Holds no rules: those are the
+operations'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from freehold.arn import build
+from freehold.storage.records import Reader, Table, Transaction
+
+
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Stored as a MessagePack map without defaults, so that a field with a default may be added later."""
+
+
+class Key(Record, kw_only=True):
+    key_id: str
+    account_id: str
+    region: str
+    created_at: float
+    """Seconds since the epoch, as all `…_at` here."""
+    policy: str
+    """The key policy's text with principals as unique ids (`iam/principals.py`)."""
+    description: str = ""
+    state: str = "Enabled"
+    manager: str = "CUSTOMER"
+    spec: str = "SYMMETRIC_DEFAULT"
+    usage: str = "ENCRYPT_DECRYPT"
+    origin: str = "AWS_KMS"
+    tags: dict[str, str] = {}
+    material: int = 0
+    """Number of the material that encrypts; all lower numbers still decrypt."""
+    material_id: str = ""
+    on_demand_rotations: int = 0
+    rotation_period_days: int = 0
+    """0: no automatic rotation."""
+    next_rotation_at: float = 0.0
+    deletion_at: float = 0.0
+    pending_window_days: int = 0
+
+    @property
+    def arn(self) -> str:
+        return build("kms", self.region, self.account_id, f"key/{self.key_id}")
+
+
+class Material(Record, kw_only=True):
+    """One version of a key's material: 32 bytes, sealed. `rotation` is "", "AUTOMATIC" or "ON_DEMAND"."""
+
+    material_id: str
+    sealed: bytes
+    created_at: float
+    rotation: str = ""
+
+    def __repr__(self) -> str:
+        return f"Material({self.material_id})"
+
+
+class Tombstone(Record, kw_only=True):
+    """What is left of a key whose deletion window ran out."""
+
+    account_id: str
+    deleted_at: float
+
+
+class Alias(Record, kw_only=True):
+    target_key_id: str
+    created_at: float
+    updated_at: float
+
+
+class Grant(Record, kw_only=True):
+    """Principals are kept as unique ids where they are users or roles, service principals by name."""
+
+    grant_id: str
+    key_id: str
+    account_id: str
+    """The key's owner."""
+    region: str
+    created_at: float
+    issuing_account: str
+    operations: list[str]
+    grantee: str = ""
+    retiring: str = ""
+    grantee_service: str = ""
+    retiring_service: str = ""
+    name: str = ""
+    context_subset: dict[str, str] | None = None
+    context_equals: dict[str, str] | None = None
+    source_arn: str = ""
+
+    @property
+    def key_arn(self) -> str:
+        return build("kms", self.region, self.account_id, f"key/{self.key_id}")
+
+
+class Counts(Record, kw_only=True):
+    """How many of what a key has, for the quotas."""
+
+    aliases: int = 0
+    grants: int = 0
+
+
+class Reference(Record, kw_only=True):
+    key_id: str = ""
+    grant_id: str = ""
+
+
+class Mark(Record, kw_only=True):
+    """A row whose key says everything."""
+
+
+KEYS: Final = Table("kms.keys", Key, domain="kms")  # (region, key id)
+KEYS_OF_ACCOUNT: Final = Table("kms.keys_of_account", Mark, domain="kms")  # (account, region, key id)
+MATERIALS: Final = Table("kms.materials", Material, domain="kms")  # (region, key id, number)
+TOMBSTONES: Final = Table("kms.tombstones", Tombstone, domain="kms")  # (region, key id)
+ALIASES: Final = Table("kms.aliases", Alias, domain="kms")  # (account, region, alias name)
+ALIASES_OF_KEY: Final = Table("kms.aliases_of_key", Mark, domain="kms")  # (region, key id, alias name)
+GRANTS: Final = Table("kms.grants", Grant, domain="kms")  # (region, key id, grant id)
+GRANTS_TO_RETIRE: Final = Table("kms.grants_to_retire", Mark, domain="kms")
+"""(retiring principal, region, key id, grant id)"""
+NAMED_GRANTS: Final = Table("kms.named_grants", Reference, domain="kms")  # (region, key id, digest)
+COUNTS: Final = Table("kms.counts", Counts, domain="kms")  # (region, key id)
+DUE: Final = Table("kms.due", Mark, domain="kms")  # (seconds since the epoch, "delete" or "rotate", region, key id)
+
+
+def key_at(reader: Reader, region: str, key_id: str) -> Key | None:
+    return KEYS.get(reader, (region, key_id))
+
+
+def save(tx: Transaction, key: Key) -> None:
+    KEYS.put(tx, (key.region, key.key_id), key)
+
+
+def alias_names(reader: Reader, region: str, key_id: str) -> list[str]:
+    """The key's aliases (`alias/…`), in order."""
+    return [str(row[2]) for row, _ in ALIASES_OF_KEY.scan(reader, (region, key_id))]
+
+
+def grants_of(reader: Reader, region: str, key_id: str) -> Iterator[Grant]:
+    for _, grant in GRANTS.scan(reader, (region, key_id)):
+        yield grant
+
+
+def plan(tx: Transaction, at: float, what: str, key: Key) -> None:
+    """Have the sweeper look at `key` from `at` on."""
+    DUE.put(tx, (int(at), what, key.region, key.key_id), Mark())
+
+
+def unplan(tx: Transaction, at: float, what: str, key: Key) -> None:
+    DUE.delete(tx, (int(at), what, key.region, key.key_id))
+
+
+def recount(tx: Transaction, key: Key, *, aliases: int = 0, grants: int = 0) -> None:
+    """Add to the key's counts (or take away)."""
+    counts = COUNTS.get(tx, (key.region, key.key_id)) or Counts()
+    counts.aliases += aliases
+    counts.grants += grants
+    COUNTS.put(tx, (key.region, key.key_id), counts)
+
+
+def due(reader: Reader, now: float, what: str, most: int) -> list[tuple[str, str]]:
+    """(region, key id) of what the sweeper should look at by now, the longest overdue first."""
+    found: list[tuple[str, str]] = []
+    for row, _ in DUE.scan(reader):
+        if int(row[0]) > now or len(found) >= most:
+            break
+        if row[1] == what:
+            found.append((str(row[2]), str(row[3])))
+    return found

@@ -1,0 +1,157 @@
+"""Rotation: a new version of a key's material encrypts, all earlier ones still decrypt.
+
+On demand at most 25 times per key, which leaves the schedule alone; by schedule every 90 to 2,560 days, done by the
+sweeper (`rotate_due`) when the deployment's clock says so. A disabled key or one that is pending deletion isn't
+rotated; what fell due meanwhile is done once it's enabled again.
+https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from freehold.services.kms import loaded, material, paging, records, states
+from freehold.services.kms.errors import LimitExceeded
+from freehold.services.kms.permissions import on_key
+from freehold.services.kms.records import MATERIALS, Key, Material
+from freehold.services.operation import Params, Result, due_work, operation
+
+if TYPE_CHECKING:
+    from freehold.app import App
+    from freehold.services.call import Call
+    from freehold.storage.records import Transaction
+
+MOST_ON_DEMAND: Final = 25
+DEFAULT_PERIOD_DAYS: Final = 365
+_DAY_SECONDS: Final = 86_400
+_AT_MOST_PER_SWEEP: Final = 100
+
+
+def schedule(tx: Transaction, key: Key, period_days: int, now: float) -> None:
+    """Rotate `key` every `period_days` from now on. The caller saves `key`."""
+    pause(tx, key)
+    key.rotation_period_days = period_days
+    key.next_rotation_at = float(int(now) + period_days * _DAY_SECONDS)
+    resume(tx, key)
+
+
+def pause(tx: Transaction, key: Key) -> None:
+    """Take a key that is not to be rotated for now off the sweeper's list; its schedule stands."""
+    if key.rotation_period_days:
+        records.unplan(tx, key.next_rotation_at, "rotate", key)
+
+
+def resume(tx: Transaction, key: Key) -> None:
+    if key.rotation_period_days:
+        records.plan(tx, key.next_rotation_at, "rotate", key)
+
+
+@due_work
+def rotate_due(app: App, tx: Transaction) -> None:
+    """Rotate the keys whose time has come, at most 100 a call."""
+    now = app.clock.now_seconds()
+    for region, key_id in records.due(tx, now, "rotate", _AT_MOST_PER_SWEEP):
+        key = records.key_at(tx, region, key_id)
+        if key is None or key.state != states.ENABLED or not 0 < key.next_rotation_at <= now:
+            continue
+        period = key.rotation_period_days * _DAY_SECONDS
+        missed = int((now - key.next_rotation_at) // period)
+        pause(tx, key)
+        # However long nobody looked, one rotation is enough; the next is on the schedule's own days.
+        material.add(app, tx, key, round(now, 3), "AUTOMATIC")
+        key.next_rotation_at += (missed + 1) * period
+        resume(tx, key)
+        records.save(tx, key)
+
+
+@operation("kms.RotateKeyOnDemand", permissions=on_key("kms:RotateKeyOnDemand"), writes=True)
+def rotate_key_on_demand(call: Call, params: Params) -> Result:
+    """Encrypt with new material from now on: 25 times per key at most.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html
+    """
+    key = loaded.changeable(call, params["KeyId"], "RotateKeyOnDemand")
+    if key.on_demand_rotations >= MOST_ON_DEMAND:
+        raise LimitExceeded(f"{key.arn} has been rotated on demand {MOST_ON_DEMAND} times, which is the limit.")
+    key.on_demand_rotations += 1
+    material.add(call.app, call.tx, key, round(call.app.clock.now_seconds(), 3), "ON_DEMAND")
+    records.save(call.tx, key)
+    return {"KeyId": key.arn}
+
+
+@operation("kms.EnableKeyRotation", permissions=on_key("kms:EnableKeyRotation"), writes=True)
+def enable_key_rotation(call: Call, params: Params) -> None:
+    """Rotate every `RotationPeriodInDays` (90-2,560, 365 by default) from today.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html
+    """
+    key = loaded.changeable(call, params["KeyId"], "EnableKeyRotation")
+    period = params.get("RotationPeriodInDays", DEFAULT_PERIOD_DAYS)
+    schedule(call.tx, key, period, call.app.clock.now_seconds())
+    records.save(call.tx, key)
+
+
+@operation("kms.DisableKeyRotation", permissions=on_key("kms:DisableKeyRotation"), writes=True)
+def disable_key_rotation(call: Call, params: Params) -> None:
+    """End a key's schedule. Material made so far stays.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_DisableKeyRotation.html
+    """
+    key = loaded.changeable(call, params["KeyId"], "DisableKeyRotation")
+    pause(call.tx, key)
+    key.rotation_period_days, key.next_rotation_at = 0, 0.0
+    records.save(call.tx, key)
+
+
+@operation("kms.GetKeyRotationStatus", permissions=on_key("kms:GetKeyRotationStatus", foreign=True))
+def get_key_rotation_status(call: Call, params: Params) -> Result:
+    """Whether and when a key rotates. While it is pending deletion the answer is no; cancelling restores the schedule.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyRotationStatus.html
+    """
+    key = loaded.record_for(call, params["KeyId"], "kms:GetKeyRotationStatus", foreign=True)
+    states.check("GetKeyRotationStatus", key.state, key.arn)
+    if not key.rotation_period_days or key.state == states.PENDING_DELETION:
+        return {"KeyRotationEnabled": False, "KeyId": key.arn}
+    return {
+        "KeyRotationEnabled": True,
+        "KeyId": key.arn,
+        "RotationPeriodInDays": key.rotation_period_days,
+        "NextRotationDate": datetime.fromtimestamp(key.next_rotation_at, UTC),
+    }
+
+
+@operation("kms.ListKeyRotations", permissions=on_key("kms:ListKeyRotations"))
+def list_key_rotations(call: Call, params: Params) -> Result:
+    """The key's rotations, oldest first; with ALL_KEY_MATERIAL also its first material. 1-1,000 a page.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_ListKeyRotations.html
+    """
+    key = loaded.record_for(call, params["KeyId"], "kms:ListKeyRotations")
+    everything = params.get("IncludeKeyMaterial") == "ALL_KEY_MATERIAL"
+    seen = paging.last_seen(params, 1)
+    first = 0
+    if seen is not None:
+        first = paging.number(seen[0])
+
+    def versions() -> Iterator[tuple[int, Material]]:
+        prefix = (key.region, key.key_id)
+        for row, version in MATERIALS.scan(call.reader, prefix, after=(*prefix, first)):
+            if version.rotation or everything:
+                yield int(row[2]), version
+
+    def show(entry: tuple[int, Material]) -> dict[str, Any]:
+        number, version = entry
+        shown: dict[str, Any] = {
+            "KeyId": key.key_id,
+            "KeyMaterialId": version.material_id,
+            "KeyMaterialState": "CURRENT" if number == key.material else "NON_CURRENT",
+        }
+        if version.rotation:
+            shown["RotationDate"] = datetime.fromtimestamp(version.created_at, UTC)
+            shown["RotationType"] = version.rotation
+        return shown
+
+    return paging.page("Rotations", versions(), params, show, lambda entry: paging.marker(str(entry[0])))
