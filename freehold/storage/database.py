@@ -28,14 +28,19 @@ BUSY_TIMEOUT_MILLISECONDS = 20_000
 CACHE_KIBIBYTES = 16_384
 ROWS_PER_FETCH = 1_024
 
+_CREATE_META = "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-class WrongKey(Exception):
+class CannotOpen(Exception):
+    """The database can't be used. The message is one line that says why."""
+
+
+class WrongKey(CannotOpen):
     """The database does not open under this key."""
 
 
-class UnknownFormat(Exception):
+class UnknownFormat(CannotOpen):
     """The database was written by a later version of the program."""
 
 
@@ -44,7 +49,10 @@ def connect(path: Path, page_key: bytes, *, create: bool = False) -> apsw.Connec
     if len(page_key) != 32:
         raise ValueError("a page key has 32 bytes")
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
-    connection = apsw.Connection(str(path), flags=flags, statementcachesize=256)
+    try:
+        connection = apsw.Connection(str(path), flags=flags, statementcachesize=256)
+    except apsw.CantOpenError as error:
+        raise CannotOpen(f"{path} cannot be opened: it is missing, or access to it is denied") from error
     try:
         connection.set_busy_timeout(BUSY_TIMEOUT_MILLISECONDS)
         connection.execute("PRAGMA cipher = 'aegis'")
@@ -66,16 +74,22 @@ def connect(path: Path, page_key: bytes, *, create: bool = False) -> apsw.Connec
 
 def prepare(connection: apsw.Connection) -> None:
     """Make a new file a database of this format, or check that an existing one is. Under the write lock."""
-    if connection.pragma("journal_mode", "wal") != "wal":
-        raise OSError("the database's file system does not support write-ahead logging")
-    with connection:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID"
-        )
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?), ('commits', 0)", (FORMAT,))
-    found = connection.execute("SELECT value FROM meta WHERE name = 'format'").get
+    try:
+        if connection.pragma("journal_mode", "wal") != "wal":
+            raise CannotOpen(f"{connection.filename} is on a file system without write-ahead logging")
+        with connection:
+            connection.execute(_CREATE_META)
+            connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?), ('commits', 0)", (FORMAT,))
+        found = connection.execute("SELECT value FROM meta WHERE name = 'format'").get
+    except apsw.Error as error:
+        known = meaning(error, connection)
+        if known is not error:
+            raise known from error
+        raise CannotOpen(f"{connection.filename} cannot be opened: {error}") from error
     if found != FORMAT:
-        raise UnknownFormat(f"the database has format {found}; this version of the program reads format {FORMAT}")
+        raise UnknownFormat(
+            f"{connection.filename} has format {found}; this version of the program reads format {FORMAT}"
+        )
 
 
 def meaning(error: apsw.Error, connection: apsw.Connection) -> Exception:

@@ -46,6 +46,10 @@ class FileBlobs:
             file = os.open(_path(self._directory, name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             raise CorruptBlob(f"the blob {name} is missing") from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise CorruptBlob(f"the blob {name} is not a file") from None
+            raise
         return FileBlobReader(name, file)
 
     def delete(self, name: str) -> None:
