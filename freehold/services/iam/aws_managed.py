@@ -55,6 +55,7 @@ def find(arn: str) -> AwsManagedPolicy | None:
     return every().get(arn) if arn.startswith(ARN_PREFIX) else None
 
 
+@lru_cache(maxsize=128)
 def document(policy: AwsManagedPolicy) -> str:
     """The text of the default version."""
     descriptor = os.open(_DATA / "aws_managed_policies.bin", os.O_RDONLY | os.O_CLOEXEC)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from freehold.authorization import document
-from freehold.authorization.document import Policy
+from freehold.authorization.document import Policy, PolicyType
 from freehold.services.iam import aws_managed, records
 from freehold.services.iam.records import POLICY_VERSIONS, Group, Role, User
 from freehold.storage.records import Reader
@@ -20,9 +20,9 @@ NOTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","R
 
 
 @lru_cache(maxsize=20_000)
-def compiled(name: str, text: str) -> Policy:
-    """`name` is what an explanation calls the policy: a managed policy's ARN or an inline policy's name."""
-    return document.parse(text, name=name)
+def compiled(origin: str, text: str, type_: PolicyType = "identity") -> Policy:
+    """`origin` is what an explanation calls the policy: a managed policy's ARN or an inline policy's name."""
+    return document.parse(text, type_, origin=origin)
 
 
 def managed_document(reader: Reader, arn: str) -> str | None:
@@ -35,9 +35,9 @@ def managed_document(reader: Reader, arn: str) -> str | None:
     return None if aws_policy is None else aws_managed.document(aws_policy)
 
 
-def managed(reader: Reader, arn: str) -> Policy:
+def managed(reader: Reader, arn: str, type_: PolicyType = "identity") -> Policy:
     """The compiled managed policy; one that denies everything when it's gone."""
-    return compiled(arn, managed_document(reader, arn) or NOTHING)
+    return compiled(arn, managed_document(reader, arn) or NOTHING, type_)
 
 
 def of(reader: Reader, entity: User | Role) -> tuple[Policy, ...]:
@@ -56,7 +56,7 @@ def of(reader: Reader, entity: User | Role) -> tuple[Policy, ...]:
 
 
 def boundary_of(reader: Reader, entity: User | Role) -> Policy | None:
-    return managed(reader, entity.boundary) if entity.boundary else None
+    return managed(reader, entity.boundary, "boundary") if entity.boundary else None
 
 
 def groups_of(reader: Reader, user: User) -> Iterator[Group]:

@@ -3,7 +3,7 @@
 A user or role is bound when the policy is written: deleted and recreated under the same name it isn't trusted again,
 and the policy then shows the id (`AIDA…`, `AROA…`) of what is gone. Used by IAM for trust policies, by KMS for key
 policies and by S3 for bucket policies. The text must have been accepted by `authorization.document` before; what is
-refused here are principals that don't exist.
+refused here are principals that don't exist. A role session's ARN stays one: its role must exist when it is written.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
 """
 
@@ -83,11 +83,8 @@ def _bind_aws(reader: Reader, value: str) -> str | None:
     """What an `AWS` principal is kept as, None if there's no such principal."""
     if _ACCOUNT.fullmatch(value):
         return f"arn:aws:iam::{value}:root"
-    unique_id, _, session = value.partition(":")
-    if _UNIQUE_ID.fullmatch(unique_id):
-        known = records.by_unique_id(reader, unique_id)
-        well_formed = not session or (isinstance(known, Role) and _SESSION_NAME.fullmatch(session))
-        return value if isinstance(known, User | Role) and well_formed else None
+    if _UNIQUE_ID.fullmatch(value):
+        return value if isinstance(records.by_unique_id(reader, value), User | Role) else None
     parts = value.split(":", 5)
     if len(parts) != 6 or parts[:2] != ["arn", "aws"] or parts[3] or not _ACCOUNT.fullmatch(parts[4]):
         return None
@@ -100,18 +97,11 @@ def _bind_aws(reader: Reader, value: str) -> str | None:
     if service == "sts":
         names = resource.split("/")
         if len(names) == 3 and names[0] == "assumed-role" and _SESSION_NAME.fullmatch(names[2]):
-            role = records.role_named(reader, account_id, names[1])
-            return None if role is None else f"{role.unique_id}:{names[2]}"
+            return None if records.role_named(reader, account_id, names[1]) is None else value
         if len(names) == 2 and names[0] == "federated-user" and _SESSION_NAME.fullmatch(names[1]):
             return value
     return None
 
 
 def _show(reader: Reader, value: str) -> str:
-    unique_id, _, session = value.partition(":")
-    if not _UNIQUE_ID.fullmatch(unique_id):
-        return value
-    found = records.by_unique_id(reader, unique_id)
-    if isinstance(found, Role) and session:
-        return f"arn:aws:sts::{found.account_id}:assumed-role/{found.name}/{session}"
-    return found.arn if isinstance(found, User | Role) else value
+    return arn_of(reader, value) if _UNIQUE_ID.fullmatch(value) else value

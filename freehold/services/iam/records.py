@@ -35,7 +35,7 @@ class Account(Record, kw_only=True):
 class Entity(Record, kw_only=True):
     """What users, groups and roles have in common."""
 
-    kind: ClassVar[str]
+    kind: ClassVar[Literal["user", "group", "role"]]
     account_id: str
     name: str
     path: str
@@ -52,7 +52,7 @@ class Entity(Record, kw_only=True):
 
 
 class User(Entity, kw_only=True):
-    kind: ClassVar[str] = "user"
+    kind: ClassVar[Literal["user", "group", "role"]] = "user"
     tags: dict[str, str] = {}
     group_ids: list[str] = []
     boundary: str = ""
@@ -63,11 +63,11 @@ class User(Entity, kw_only=True):
 
 
 class Group(Entity, kw_only=True):
-    kind: ClassVar[str] = "group"
+    kind: ClassVar[Literal["user", "group", "role"]] = "group"
 
 
 class Role(Entity, kw_only=True):
-    kind: ClassVar[str] = "role"
+    kind: ClassVar[Literal["user", "group", "role"]] = "role"
     trust_policy: str
     """The trust policy's text with principals as unique ids (`principals.py`)."""
     description: str = ""
@@ -78,7 +78,7 @@ class Role(Entity, kw_only=True):
 
 
 class ManagedPolicy(Record, kw_only=True):
-    kind: ClassVar[str] = "policy"
+    kind: ClassVar[Literal["policy"]] = "policy"
     account_id: str
     name: str
     path: str
@@ -106,6 +106,33 @@ class Uses(Record, kw_only=True):
 
     attachments: int = 0
     boundaries: int = 0
+
+
+class Totals(Record, kw_only=True):
+    """How many an account has."""
+
+    users: int = 0
+    groups: int = 0
+    roles: int = 0
+    policies: int = 0
+    policy_versions: int = 0
+    instance_profiles: int = 0
+
+
+class InstanceProfile(Record, kw_only=True):
+    """A container that passes one role to an instance."""
+
+    account_id: str
+    name: str
+    path: str
+    unique_id: str
+    created_at: int
+    role_id: str = ""
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:iam::{self.account_id}:instance-profile{self.path}{self.name}"
 
 
 class AccessKey(Record, kw_only=True):
@@ -138,12 +165,18 @@ class Identity(Record, kw_only=True):
     name: str
 
 
+class Alias(Record, kw_only=True):
+    """Whose an account alias is."""
+
+    account_id: str
+
+
 class Mark(Record, kw_only=True):
     """A row whose key says everything."""
 
 
 ACCOUNTS = Table("accounts", Account, domain="iam")  # (account id)
-ALIASES = Table("iam.aliases", Identity, domain="iam")  # (alias)
+ALIASES = Table("iam.aliases", Alias, domain="iam")  # (alias)
 OPERATORS = Table("iam.operators", Operator, domain="iam")  # (unique id)
 USERS = Table("iam.users", User, domain="iam")  # (account id, lower-case name)
 GROUPS = Table("iam.groups", Group, domain="iam")
@@ -151,11 +184,16 @@ ROLES = Table("iam.roles", Role, domain="iam")
 POLICIES = Table("iam.policies", ManagedPolicy, domain="iam")
 POLICY_VERSIONS = Table("iam.policy_versions", PolicyVersion, domain="iam")  # (policy's unique id, number)
 USES = Table("iam.policy_uses", Uses, domain="iam")  # (account id, policy ARN)
+TOTALS = Table("iam.totals", Totals)  # (account id)
+INSTANCE_PROFILES = Table("iam.instance_profiles", InstanceProfile)  # (account id, lower-case name)
+ROLE_PROFILES = Table("iam.role_profiles", Mark)  # (role's unique id, lower-case name of the instance profile)
 ATTACHMENTS = Table("iam.attachments", Mark, domain="iam")
 """(account id, policy ARN, "policy" or "boundary", kind of the entity, its unique id)"""
 MEMBERS = Table("iam.members", Mark, domain="iam")  # (group's unique id, user's unique id)
 ACCESS_KEYS = Table("iam.access_keys", AccessKey, domain="iam")  # (access key id)
 IDENTITIES = Table("iam.identities", Identity, domain="iam")  # (unique id)
+
+Named = User | Group | Role | ManagedPolicy
 
 NAMED: dict[str, Table[User] | Table[Group] | Table[Role] | Table[ManagedPolicy]] = {
     "user": USERS,
@@ -209,23 +247,23 @@ def entity_at(reader: Reader, arn: str) -> User | Role | None:
     return found if found is not None and found.arn == arn else None
 
 
-def by_unique_id(reader: Reader, unique_id: str) -> User | Group | Role | ManagedPolicy | None:
+def by_unique_id(reader: Reader, unique_id: str) -> Named | None:
     identity = IDENTITIES.get(reader, (unique_id,))
     if identity is None:
         return None
     return NAMED[identity.kind].get(reader, (identity.account_id, identity.name.lower()))
 
 
-def save(tx: Transaction, record: User | Group | Role | ManagedPolicy) -> None:
+def save(tx: Transaction, record: Named) -> None:
     """Write an entity under its name and its unique id."""
-    table: Table[User | Group | Role | ManagedPolicy] = NAMED[record.kind]  # type: ignore[assignment]
+    table: Table[Named] = NAMED[record.kind]  # type: ignore[assignment]
     table.put(tx, (record.account_id, record.name.lower()), record)
-    identity = Identity(kind=record.kind, account_id=record.account_id, name=record.name)  # type: ignore[arg-type]
+    identity = Identity(kind=record.kind, account_id=record.account_id, name=record.name)
     if IDENTITIES.get(tx, (record.unique_id,)) != identity:
         IDENTITIES.put(tx, (record.unique_id,), identity)
 
 
-def remove(tx: Transaction, record: User | Group | Role | ManagedPolicy) -> None:
+def remove(tx: Transaction, record: Named) -> None:
     """Delete an entity's own rows; what refers to it is the caller's to check first."""
     NAMED[record.kind].delete(tx, (record.account_id, record.name.lower()))
     IDENTITIES.delete(tx, (record.unique_id,))

@@ -1,0 +1,56 @@
+"""Policy documents on their way in: validated before they are kept, and measured as AWS measures them.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+"""
+
+from __future__ import annotations
+
+from freehold.authorization import document
+from freehold.authorization.document import MalformedPolicy
+from freehold.services.iam.entities import Kind, Named
+from freehold.services.iam.errors import LimitExceeded, MalformedPolicyDocument, quota
+from freehold.services.iam.principals import InvalidPrincipal, to_unique_ids
+from freehold.storage.records import Reader
+
+MOST_MANAGED_CHARACTERS = 6144
+MOST_TRUST_CHARACTERS = 2048
+
+
+def size(text: str) -> int:
+    """Characters without whitespace, which is what IAM's limits count."""
+    return sum(map(len, text.split()))
+
+
+def check_managed(text: str) -> None:
+    """A managed policy's document. Raises MalformedPolicyDocument, LimitExceeded."""
+    _parse(text, "identity", newest=True)
+    if size(text) > MOST_MANAGED_CHARACTERS:
+        raise quota("PolicySize", MOST_MANAGED_CHARACTERS)
+
+
+def check_inline(text: str, kind: Kind, owner: Named, policy_name: str) -> None:
+    """An inline document: the limit is on all of the owner's inline policies together."""
+    _parse(text, "identity")
+    others = sum(size(other) for name, other in owner.inline.items() if name != policy_name)
+    if others + size(text) > kind.most_inline_characters:
+        raise LimitExceeded(
+            f"Maximum policy size of {kind.most_inline_characters} bytes exceeded for {kind.kind} {owner.name}"
+        )
+
+
+def bound_trust_policy(reader: Reader, text: str) -> str:
+    """A trust policy as it is kept. Raises MalformedPolicyDocument for one that names who doesn't exist."""
+    _parse(text, "trust")
+    if size(text) > MOST_TRUST_CHARACTERS:
+        raise quota("ACLSizePerRole", MOST_TRUST_CHARACTERS)
+    try:
+        return to_unique_ids(reader, text)
+    except InvalidPrincipal as error:
+        raise MalformedPolicyDocument(str(error)) from None
+
+
+def _parse(text: str, type_: document.PolicyType, *, newest: bool = False) -> None:
+    try:
+        document.parse(text, type_, newest_version_only=newest)
+    except MalformedPolicy as error:
+        raise MalformedPolicyDocument(error.message) from None

@@ -1,0 +1,14 @@
+"""STS's errors. Codes, statuses and messages are AWS's.
+
+https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
+"""
+
+from __future__ import annotations
+
+from freehold.errors import aws_error
+
+AccessDenied = aws_error("AccessDenied", 403)
+InvalidParameterValue = aws_error("InvalidParameterValue", 400)
+MalformedPolicyDocument = aws_error("MalformedPolicyDocument", 400)
+PackedPolicyTooLarge = aws_error("PackedPolicyTooLarge", 400)
+ValidationError = aws_error("ValidationError", 400)
