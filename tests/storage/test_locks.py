@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,21 +12,6 @@ from pathlib import Path
 import pytest
 
 from freehold.storage.locks import DirectoryHeld, TurnLock, hold_directory
-
-ALTERNATE = """
-import sys
-from pathlib import Path
-from freehold.storage.locks import TurnLock
-lock = TurnLock(Path(sys.argv[1]))
-log = open(Path(sys.argv[1]) / "log", "ab", buffering=0)
-print(flush=True)
-sys.stdin.readline()
-for _ in range(200):
-    with lock:
-        log.write(sys.argv[2].encode())
-        for _ in range(2000):
-            pass
-"""
 
 HOLD = """
 import sys, time
@@ -40,27 +26,45 @@ time.sleep(60)
 
 def start(program: str, *arguments: object) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", program, *map(str, arguments)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"\n"
     return process
 
 
-def test_two_processes_take_turns(tmp_path: Path) -> None:
-    processes = [start(ALTERNATE, tmp_path, name) for name in "ab"]
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-    for process in processes:
-        process.communicate()
-        assert process.returncode == 0
-    log = (tmp_path / "log").read_bytes()
-    assert len(log) == 400
-    # While both run, neither works many times in a row (without turns the runs are hundreds long).
-    both = log[log.index(b"b") if log[:1] == b"a" else log.index(b"a") :][:200]
-    longest = max(len(run) for run in both.replace(b"ab", b"a b").replace(b"ba", b"b a").split())
-    assert longest < 60, log
+def wait_for_a_waiter(directory: Path) -> None:
+    file = os.open(directory / "write-turn.lock", os.O_RDWR)
+    try:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            fcntl.flock(file, fcntl.LOCK_UN)
+            time.sleep(0.001)
+    finally:
+        os.close(file)
+
+
+def test_who_releases_the_lock_comes_after_who_waited(tmp_path: Path) -> None:
+    mine, other = TurnLock(tmp_path), TurnLock(tmp_path)
+    had: list[int] = []
+
+    def enter(number: int) -> None:
+        with other:
+            had.append(number)
+
+    for number in range(20):
+        mine.__enter__()
+        thread = threading.Thread(target=enter, args=(number,))
+        thread.start()
+        wait_for_a_waiter(tmp_path)
+        mine.__exit__()
+        with mine:
+            assert had[-1:] == [number]
+        thread.join()
+    mine.close()
+    other.close()
 
 
 def test_the_lock_excludes_other_instances_and_threads(tmp_path: Path) -> None:
