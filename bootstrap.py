@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Set Freehold up in `.venv` beside this file and run it: needs Python 3.11 or newer, and nothing else.
 
-    python3 bootstrap.py demo        the guided tour
-    python3 bootstrap.py test        lint, types and tests (further words go to pytest)
-    python3 bootstrap.py run ARGS    any other command of freehold, e.g. `run serve --help`
-    python3 bootstrap.py lock        resolve the dependencies anew into the lock files
+python3 bootstrap.py demo        the guided tour
+python3 bootstrap.py test        lint, types and tests (further words go to pytest)
+python3 bootstrap.py run ARGS    any other command of freehold, e.g. `run serve --help`
+python3 bootstrap.py lock        resolve the dependencies anew into the lock files
 """
 
 from __future__ import annotations

@@ -107,13 +107,12 @@ def main() -> None:
                     continue
             replay("127.0.0.1", port, [REQUEST] * 2000, connections=8, server_pid=server.pid)
             best = min(
-                (
-                    replay("127.0.0.1", port, [REQUEST] * 20000, connections=8, server_pid=server.pid)
-                    for _ in range(3)
-                ),
+                (replay("127.0.0.1", port, [REQUEST] * 20000, connections=8, server_pid=server.pid) for _ in range(3)),
                 key=lambda outcome: outcome.cpu_seconds,
             )
-            print(f"| {name} | {best.cpu_ms_per_request * 1000:.0f} | {best.requests / best.seconds:,.0f} |", flush=True)
+            print(
+                f"| {name} | {best.cpu_ms_per_request * 1000:.0f} | {best.requests / best.seconds:,.0f} |", flush=True
+            )
         finally:
             server.terminate()
             server.wait()

@@ -27,15 +27,14 @@ class Call:
     account; `region` the credential scope's; `reader` what to read through (inside a write: its transaction)."""
 
     __slots__ = (
-        "access_key_id",
         "account_id",
         "app",
         "context",
         "decisions",
         "events",
         "operation",
-        "parent",
         "params",
+        "parent",
         "prepared",
         "principal",
         "region",

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from freehold.app import App
     from freehold.authorization.permission import Permission
     from freehold.services.call import Call
+    from freehold.storage.records import Transaction
 
 Params = dict[str, Any]
 Result = dict[str, Any]
@@ -50,6 +52,17 @@ class Operation:
 
 
 REGISTRY: dict[str, Operation] = {}
+
+DueWork = Callable[["App", "Transaction"], None]
+DUE_WORK: list[DueWork] = []
+"""What services do when the clock has moved on (key deletions, rotations, clean-up): called every half minute on one
+worker, in a transaction; does nothing when nothing is due."""
+
+
+def due_work(work: DueWork) -> DueWork:
+    """Register `work(app, tx)` as due work."""
+    DUE_WORK.append(work)
+    return work
 
 
 def operation(
@@ -86,6 +99,13 @@ def no_permission(why: str) -> Permissions:
 
 
 permission_per_item = no_permission
+
+
+def why_not(service: str, name: str) -> str:
+    """Why an operation of a served service isn't implemented, as its package says."""
+    package = importlib.import_module(f"freehold.services.{service}")
+    reasons: dict[str, str] = getattr(package, "NOT_IMPLEMENTED", {})
+    return reasons.get(name, "not served yet")
 
 
 def load(service: str) -> None:

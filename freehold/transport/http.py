@@ -112,7 +112,7 @@ class HttpProtocol(asyncio.Protocol):
         self.state.connections.add(self)  # type: ignore[arg-type]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.state.connections.discard(self)  # type: ignore[arg-type]
+        self.state.connections.discard(self)
         self.closing = True
         for exchange in (self.exchange, self.incoming, *self.waiting):
             if exchange is not None:

@@ -1,0 +1,83 @@
+"""The only place where a deployment's parts are wired together; one `App` per worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from freehold.audit.sink import AuditLog
+from freehold.authentication.credentials import TokenSealer
+from freehold.authorization.gather import Authorizer
+from freehold.clock import Clock
+from freehold.config import Settings
+from freehold.crypto.aead import Sealer
+from freehold.crypto.root_key import RootKey
+from freehold.pipeline import Pipeline
+from freehold.services import operation as operations
+from freehold.services.iam.access import AccessDirectory
+from freehold.storage.cache import Cache
+from freehold.storage.counters import SharedCounters
+from freehold.storage.files import FileBlobs
+from freehold.storage.records import Transaction
+from freehold.storage.sqlite import SqliteRecords
+
+log = logging.getLogger("freehold")
+
+BULK_THREADS = 4
+DUE_WORK_SECONDS = 30.0
+
+
+class App:
+    """`records`, `blobs`, `cache`, `clock`, `audit`, `authorizer`, `pool`, `tokens`, `root_key`, `settings`."""
+
+    def __init__(self, settings: Settings, root_key: RootKey, counters: SharedCounters, *, worker: int) -> None:
+        self.settings = settings
+        self.root_key = root_key
+        self.counters = counters
+        self.worker = worker
+        self.clock = Clock(counters.offset, movable=settings.movable_clock)
+        self.started_at = self.clock.now()
+        self.records = SqliteRecords(
+            settings.data, root_key.sealing_key("pages"), Sealer(root_key.sealing_key("records")), counters
+        )
+        self.blobs = FileBlobs(settings.blobs)
+        self.cache = Cache(self.records, counters)
+        self.tokens = TokenSealer(Sealer(root_key.sealing_key("tokens")), self.clock)
+        self.access = AccessDirectory(self.records, self.cache, self.tokens, self.clock)
+        self.authorizer = Authorizer(self.access)
+        self.pool = ThreadPoolExecutor(BULK_THREADS, thread_name_prefix="freehold-bulk")
+        self.audit = AuditLog(settings.audit, self.records, root_key, self.clock, worker=worker)
+        for service in operations.SERVED:
+            operations.load(service)
+        self.pipeline = Pipeline(self)
+        self._due_at = 0.0
+
+    async def start(self) -> None:
+        """Called on the event loop before the first request."""
+        await self.audit.start()
+
+    async def stop(self) -> None:
+        """Called on the event loop after the last request."""
+        await self.audit.stop()
+
+    def close(self) -> None:
+        self.pool.shutdown(wait=True)
+        self.audit.close()
+        self.records.close()
+
+    def do_due_work(self, tx: Transaction) -> None:
+        """What the clock has made due (key deletions …), in one transaction."""
+        for work in operations.DUE_WORK:
+            work(self, tx)
+
+    async def keep_house(self) -> None:
+        """Called every few seconds; the first worker does what has become due."""
+        if self.worker != 0 or time.monotonic() < self._due_at:
+            return
+        self._due_at = time.monotonic() + DUE_WORK_SECONDS
+        try:
+            await asyncio.wrap_future(self.records.submit(self.do_due_work))
+        except Exception as error:
+            log.error("due work failed: %s", type(error).__name__)

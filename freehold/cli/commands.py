@@ -1,0 +1,24 @@
+"""All commands and groups, with their options."""
+
+from __future__ import annotations
+
+import typer
+
+from freehold.cli import account, audit, deployment, operations, policy, tour
+
+app = typer.Typer(
+    name="freehold",
+    help="An AWS-compatible security core that you run yourself: IAM, STS, KMS, S3 and CloudTrail, nothing pretended.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.command("init")(deployment.init)
+app.command("serve")(deployment.serve)
+app.command("status")(deployment.status)
+app.command("demo")(tour.demo)
+app.command("operations")(operations.operations)
+app.add_typer(account.app, name="account")
+app.add_typer(policy.app, name="policy")
+app.add_typer(audit.app, name="audit")

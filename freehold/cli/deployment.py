@@ -1,0 +1,207 @@
+"""`freehold init`, `serve` and `status`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freehold.cli.output import Problem, print_json, say
+from freehold.config import DEFAULT_PORT, DEFAULT_REGION, Settings, default_data_directory, default_root_key
+
+Data = Annotated[Path | None, typer.Option(help="Data directory [default: $FREEHOLD_DATA].", metavar="DIR")]
+RootKeyFile = Annotated[
+    Path | None, typer.Option("--root-key", help="Root key file [default: DIR.root-key beside DIR].", metavar="FILE")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _paths(data: Path | None, root_key: Path | None) -> tuple[Path, Path]:
+    directory = (data or default_data_directory()).absolute()
+    return directory, (root_key or default_root_key(directory)).absolute()
+
+
+def init(
+    data: Data = None,
+    root_key: RootKeyFile = None,
+    account_name: Annotated[str, typer.Option(help="The first customer account's name.")] = "main",
+    profile: Annotated[
+        str | None, typer.Option(help="Also write AWS profiles NAME and NAME-operator.", metavar="NAME")
+    ] = None,
+    region: Annotated[str, typer.Option(help="The profiles' Region.")] = DEFAULT_REGION,
+    endpoint: Annotated[str, typer.Option(help="The profiles' endpoint.")] = f"http://127.0.0.1:{DEFAULT_PORT}",
+    as_json: Json = False,
+) -> None:
+    """Make a deployment: root key, data directory, the operator, and a first customer account.
+
+    The credentials are printed once and stored nowhere in the clear. Keep the root key file apart from backups of the
+    data: whoever has both has everything, whoever loses it has nothing.
+
+    Example: freehold init --data ./data --profile freehold
+    """
+    from freehold.cli.profiles import write_profile
+    from freehold.deployment import DeploymentError, create
+
+    directory, key_file = _paths(data, root_key)
+    try:
+        made = create(Settings(data=directory, root_key=key_file), account_name)
+    except (DeploymentError, ValueError) as error:
+        raise Problem(str(error)) from None
+    if as_json:
+        print_json(
+            {
+                "account_id": made.account_id,
+                "access_key_id": made.root.access_key_id,
+                "secret_access_key": made.root.secret_access_key,
+                "operator": {
+                    "access_key_id": made.operator.access_key_id,
+                    "secret_access_key": made.operator.secret_access_key,
+                },
+                "data": str(directory),
+                "root_key": str(key_file),
+            }
+        )
+    else:
+        say(f"Data directory  {directory}")
+        say(f"Root key        {key_file}  [dim](keep it apart from backups of the data)[/dim]")
+        say(f"\nAccount [bold]{made.account_id}[/bold], root user; shown this once:")
+        say(f"  AWS_ACCESS_KEY_ID={made.root.access_key_id}")
+        say(f"  AWS_SECRET_ACCESS_KEY={made.root.secret_access_key}")
+        say("\nOperator (makes accounts; can't read their data); shown this once:")
+        say(f"  AWS_ACCESS_KEY_ID={made.operator.access_key_id}")
+        say(f"  AWS_SECRET_ACCESS_KEY={made.operator.secret_access_key}")
+        say(f"\nNext: freehold serve --data {directory}")
+    if profile is not None:
+        for name, pair in ((profile, made.root), (f"{profile}-operator", made.operator)):
+            path = write_profile(name, pair.access_key_id, pair.secret_access_key, region, endpoint)
+            if not as_json:
+                say(f"Profile {name} written to {path}")
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = DEFAULT_PORT,
+    data: Data = None,
+    root_key: RootKeyFile = None,
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=256)] = 1,
+    region: Annotated[
+        list[str] | None, typer.Option(help=f"Region to serve, may be repeated [default: {DEFAULT_REGION}].")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM).", metavar="FILE")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key (PEM).", metavar="FILE")] = None,
+    host_name: Annotated[
+        list[str] | None,
+        typer.Option(help="Host name under which BUCKET.NAME addresses a bucket, may be repeated.", metavar="NAME"),
+    ] = None,
+    movable_clock: Annotated[
+        bool, typer.Option("--movable-clock", help="Let the operator move the clock forward (for tests).")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON once requests are answered.")] = False,
+) -> None:
+    """Serve a deployment until SIGTERM or Ctrl-C; requests in flight are finished.
+
+    Examples:
+      freehold serve --data ./data
+      freehold serve --data ./data --port 0 --workers 2 --region us-east-1 --region eu-central-1 --json
+      freehold serve --data ./data --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem
+    """
+    from freehold.deployment import DeploymentError
+    from freehold.server import ServeError
+    from freehold.server import serve as run
+    from freehold.storage.locks import DirectoryHeld
+
+    if (tls_cert is None) != (tls_key is None):
+        raise Problem("--tls-cert and --tls-key go together")
+    directory, key_file = _paths(data, root_key)
+    settings = Settings(
+        data=directory,
+        root_key=key_file,
+        host=host,
+        port=port,
+        workers=workers,
+        regions=tuple(dict.fromkeys(region or [DEFAULT_REGION])),
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        movable_clock=movable_clock,
+        host_names=tuple(host_name or ()),
+    )
+
+    def ready(endpoint: str) -> None:
+        if as_json:
+            print_json({"endpoint": endpoint})
+            return
+        say(f"Freehold answers at [bold]{endpoint}[/bold]")
+        say(f"  data      {directory}")
+        say(f"  Regions   {', '.join(settings.regions)}")
+        say(f"  try       aws --endpoint-url {endpoint} --profile NAME sts get-caller-identity")
+        say("  NAME      the profile that `freehold init --profile NAME` wrote; Ctrl-C stops")
+
+    try:
+        status = run(settings, ready)
+    except (DeploymentError, DirectoryHeld, ServeError, OSError) as error:
+        raise Problem(str(error)) from None
+    sys.exit(status)
+
+
+def status(
+    endpoint: Annotated[str | None, typer.Option(help="A running server's endpoint.", metavar="URL")] = None,
+    profile: Annotated[str | None, typer.Option(help="AWS profile with the operator's keys.", metavar="NAME")] = None,
+    ca_bundle: Annotated[
+        str | None, typer.Option(help="PEM file to verify an https endpoint with.", metavar="FILE")
+    ] = None,
+    data: Data = None,
+    root_key: RootKeyFile = None,
+    as_json: Json = False,
+) -> None:
+    """Tell how a server (with --endpoint, as the operator) or a data directory is doing.
+
+    Examples:
+      freehold status --endpoint http://127.0.0.1:4600 --profile freehold-operator
+      freehold status --data ./data
+    """
+    if endpoint is not None:
+        from freehold.cli.operator_client import called, operator_client
+
+        found = called(operator_client(endpoint, profile=profile, verify=ca_bundle).get_server_status)
+        facts = {
+            "endpoint": endpoint,
+            "version": found["Version"],
+            "regions": found["Regions"],
+            "workers": found["Workers"],
+            "accounts": found["Accounts"],
+            "started_at": found["StartedAt"].isoformat(),
+            "now": found["Now"].isoformat(),
+            "clock_offset_seconds": found["ClockOffsetSeconds"],
+            "clock_movable": found["ClockMovable"],
+        }
+    else:
+        from freehold.deployment import DeploymentError, root_key_of
+        from freehold.storage.locks import DirectoryHeld, hold_directory
+
+        directory, key_file = _paths(data, root_key)
+        try:
+            fingerprint = root_key_of(Settings(data=directory, root_key=key_file)).fingerprint()
+        except DeploymentError as error:
+            raise Problem(str(error)) from None
+        try:
+            with hold_directory(directory):
+                served = False
+        except DirectoryHeld:
+            served = True
+        size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+        facts = {
+            "data": str(directory),
+            "root_key": str(key_file),
+            "root_key_fingerprint": fingerprint,
+            "served": served,
+            "size_bytes": size,
+        }
+    if as_json:
+        print_json(facts)
+        return
+    width = max(len(name) for name in facts)
+    for name, value in facts.items():
+        shown = ", ".join(value) if isinstance(value, list) else value
+        say(f"{name.replace('_', ' '):{width}}  {shown}")

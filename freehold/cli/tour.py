@@ -1,0 +1,5 @@
+"""`freehold demo`: TODO"""
+
+
+def demo() -> None:
+    """TODO"""

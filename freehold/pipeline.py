@@ -1,0 +1,285 @@
+"""One request's steps: route, authenticate, take in, validate, authorize, operate, audit, reply.
+
+Every way into Freehold comes through `Pipeline`: clients' requests through `serve`, a service's call of another
+through `invoke`. An event is durable before its reply is written: a mutation's in the mutation's own transaction, the
+others in the worker's segment. If the audit cannot take an event, the request fails.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import traceback
+from binascii import hexlify
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
+
+from freehold.audit import event
+from freehold.audit.sink import AuditUnavailable
+from freehold.authentication.sigv4 import Authenticated, authenticate
+from freehold.authorization.context_keys import of_request
+from freehold.authorization.principal import ANONYMOUS
+from freehold.crypto.aead import IntegrityError
+from freehold.errors import AwsError, InternalFailure, NotImplementedByFreehold, ServiceUnavailable, aws_error
+from freehold.message import Request, Response
+from freehold.protocol import hosts
+from freehold.protocol.codec import codec, serialize_error
+from freehold.protocol.models import OperationModel
+from freehold.protocol.route import Route, Router
+from freehold.services.call import Call
+from freehold.services.operation import REGISTRY, SERVED, Operation, Params, Result, why_not
+from freehold.storage.blobs import CorruptBlob
+from freehold.storage.records import CorruptRecord, StorageFull, Transaction
+from freehold.transport.http import Disconnected
+from freehold.transport.verified_body import verified_body
+
+if TYPE_CHECKING:
+    from freehold.app import App
+
+log = logging.getLogger("freehold")
+
+ONE_MIB = 1024 * 1024
+MOST_BODY_BYTES = {"s3": 4 * ONE_MIB}
+"""What an operation without a streaming body takes in, by service; 1 MiB where nothing is said."""
+
+RequestEntityTooLarge = aws_error("RequestEntityTooLarge", 413, "The request body is too large.")
+InsufficientStorage = aws_error(
+    "InsufficientStorage", 507, "There is no room left to store this. Nothing was changed; free space and try again."
+)
+CorruptData = aws_error("InternalError", 500, "Stored data failed its authentication. Nothing of it was returned.")
+MissingAuthentication = aws_error("MissingAuthenticationToken", 403, "Request is missing Authentication Token")
+MissingAuthenticationJson = aws_error("MissingAuthenticationTokenException", 400, MissingAuthentication.default_message)
+S3AccessDenied = aws_error("AccessDenied", 403, "Access Denied")
+
+_named_service = re.compile(r"/([a-z0-9-]{1,32})/aws4_request").search
+_named_in_query = re.compile(
+    r"(?:^|&)X-Amz-Credential=[^&]*?(?:%2F|/)([a-z0-9-]{1,32})(?:%2F|/)aws4_request", re.IGNORECASE
+).search
+
+
+class Pipeline:
+    """Serves requests with the parts of one `App`. `pool` is for bulk work, such as making a streamed body."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.pool: Executor = app.pool
+        self._router = Router(SERVED, (*hosts.BASES, *app.settings.host_names))
+        self._unserved: dict[OperationModel, Operation] = {}
+
+    # --- a client's request ----------------------------------------------------------------------------------
+
+    async def serve(self, request: Request) -> Response:
+        """The answer to one request. Raises nothing but Disconnected (the client is gone)."""
+        request_id = new_request_id()
+        service = claimed_service(request)
+        model: OperationModel | None = None
+        try:
+            if service is not None and service not in SERVED:
+                authenticate(
+                    request,
+                    credentials=self.app.access,
+                    clock=self.app.clock,
+                    regions=self.app.settings.regions,
+                )
+            if request.receive is not None and self._router.protocol_of(request, service) != "rest-xml":
+                request.body = await _receive_all(request, ONE_MIB)
+                request.receive = None
+            route = self._router.route(request, service)
+            model = route.operation
+            operation = REGISTRY.get(f"{route.service}.{model.name}") or self._not_served(route)
+            call = Call(self.app, request, operation, ANONYMOUS, self.app.settings.regions[0], request_id, {})
+        except Disconnected:
+            raise
+        except Exception as error:
+            # What is no operation of a served service is no call: it is answered, and not in the audit.
+            return serialize_error(service, model, _as_aws_error(error), request_id, request)
+        try:
+            result = await self._through(call, route)
+            return codec(model).serialize(result, request_id)
+        except Disconnected:
+            raise
+        except Exception as error:
+            refusal = _as_aws_error(error)
+        try:
+            await self.app.audit.write([*call.events, *event.build(call, None, refusal)])
+        except AuditUnavailable:
+            refusal = ServiceUnavailable("The audit log cannot be written; the request was refused.")
+        return serialize_error(route.service, model, refusal, request_id, request)
+
+    async def _through(self, call: Call, route: Route) -> Result:
+        """Authenticate, take in, validate, authorize, operate and audit. Raises what becomes the refusal."""
+        app, request, operation = self.app, call.request, call.operation
+        who = authenticate(request, credentials=app.access, clock=app.clock, regions=app.settings.regions)
+        _admit(call, who)
+        streaming = await self._take_in(call, route, who)
+        params = codec(route.operation).parse(request, route)
+        if streaming is not None:
+            params[streaming] = verified_body(request, who.payload, self.pool)
+        call.params = params
+        if not operation.refuses.isdisjoint(params):
+            named = ", ".join(sorted(operation.refuses.intersection(params)))
+            raise NotImplementedByFreehold(f"{operation.name} does not implement: {named}")
+        for permission in operation.permissions(call, params):
+            call.require(permission)
+        if operation.prepare is not None:
+            await operation.prepare(call, params)
+        if operation.writes:
+            return await app.records.submit_async(_writing(call))
+        result = operation.handler(call, params) or {}
+        await app.audit.write([*call.events, *event.build(call, result, None)])
+        return result
+
+    async def _take_in(self, call: Call, route: Route, who: Authenticated) -> str | None:
+        """Have the whole body in `request.body`, unless the operation takes it as a stream: then that member's name."""
+        request = call.request
+        streaming = route.operation.streaming_input
+        if streaming is not None and call.operation.prepare is not None:
+            return streaming
+        if request.receive is not None or who.payload.kind not in ("verified", "unsigned"):
+            most = MOST_BODY_BYTES.get(route.service, ONE_MIB)
+            request.body = await verified_body(request, who.payload).read_all(most)
+            request.receive = None
+        return None
+
+    def _not_served(self, route: Route) -> Operation:
+        made = self._unserved.get(route.operation)
+        if made is None:
+            service, name = route.service, route.operation.name
+            refusal = f"{name} is not implemented: {why_not(service, name)}"
+
+            def refuse(call: Call, params: Params) -> Any:
+                raise NotImplementedByFreehold(refusal)
+
+            made = Operation(
+                service, name, refuse, refuse, writes=False, prepare=None, refuses=frozenset(), anonymous=True
+            )
+            self._unserved[route.operation] = made
+        return made
+
+    # --- a service's call of another -------------------------------------------------------------------------
+
+    def invoke(self, parent: Call, name: str, params: Params, *, via: str) -> Result:
+        """Call a reading operation for `parent`'s caller; raises its AwsError. See `Call.invoke`."""
+        call = self._child(parent, name, params, via)
+        if call.operation.writes:
+            raise RuntimeError(f"{name} writes; use invoke_write")
+        try:
+            self._authorize(call)
+            result = call.operation.handler(call, params) or {}
+        except AwsError as error:
+            parent.events.extend((*call.events, *event.build(call, None, error)))
+            raise
+        parent.events.extend((*call.events, *event.build(call, result, None)))
+        return result
+
+    async def invoke_write(self, parent: Call, name: str, params: Params, *, via: str) -> Result:
+        """Call a writing operation for `parent`'s caller in a transaction of its own. See `Call.invoke_write`."""
+        call = self._child(parent, name, params, via)
+        try:
+            self._authorize(call)
+            return await self.app.records.submit_async(_writing(call))
+        except AwsError as error:
+            parent.events.extend((*call.events, *event.build(call, None, error)))
+            raise
+
+    def _child(self, parent: Call, name: str, params: Params, via: str) -> Call:
+        chain = (*parent.via, via)
+        context = of_request(parent.request, region=parent.region, now_seconds=self.app.clock.now_seconds(), via=chain)
+        call = Call(
+            self.app,
+            parent.request,
+            REGISTRY[name],
+            parent.principal,
+            parent.region,
+            parent.request_id,
+            context,
+            via=chain,
+            parent=parent,
+            transaction=parent.transaction,
+        )
+        call.params = params
+        return call
+
+    def _authorize(self, call: Call) -> None:
+        for permission in call.operation.permissions(call, call.params):
+            call.require(permission)
+
+
+def _admit(call: Call, who: Authenticated) -> None:
+    """Give the call its caller. An unsigned request goes on only to an operation that may be called without one."""
+    call.principal = who.principal
+    call.account_id = who.principal.account_id
+    if who.region:
+        call.region = who.region
+    if who.kind == "anonymous" and not call.operation.anonymous:
+        service = call.operation.service
+        if service == "s3":
+            raise S3AccessDenied()
+        raise (MissingAuthentication if service in ("iam", "sts") else MissingAuthenticationJson)()
+    call.context = of_request(call.request, region=call.region, now_seconds=call.app.clock.now_seconds())
+
+
+def _writing(call: Call) -> Any:
+    """The work of a writing operation: its handler, and its events in the same transaction."""
+
+    def work(tx: Transaction) -> Result:
+        call.transaction = tx
+        try:
+            result = call.operation.handler(call, call.params) or {}
+            call.app.audit.append_in(tx, [*call.events, *event.build(call, result, None)])
+            return result
+        finally:
+            call.transaction = None
+
+    return work
+
+
+async def _receive_all(request: Request, most_bytes: int) -> bytes:
+    """The whole raw body. What is longer than the limit is not kept."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > most_bytes:
+        raise RequestEntityTooLarge()
+    assert request.receive is not None
+    pieces, size = [], 0
+    while piece := await request.receive():
+        size += len(piece)
+        if size > most_bytes:
+            raise RequestEntityTooLarge()
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def claimed_service(request: Request) -> str | None:
+    """The service in the credential scope, not verified; None for a request without one."""
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        found = _named_service(authorization)
+    elif "mz-" in request.query_string:
+        found = _named_in_query(request.query_string)
+    else:
+        return None
+    return None if found is None else found[1]
+
+
+def new_request_id() -> str:
+    """36 characters, random."""
+    text = hexlify(os.urandom(16)).decode("ascii")
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _as_aws_error(error: Exception) -> AwsError:
+    """The answer to whatever was raised: a defect's text and values never leave the process."""
+    if isinstance(error, AwsError):
+        return error
+    if isinstance(error, StorageFull):
+        return InsufficientStorage()
+    if isinstance(error, AuditUnavailable):
+        return ServiceUnavailable("The audit log cannot be written; the request was refused.")
+    if isinstance(error, CorruptRecord | CorruptBlob | IntegrityError):
+        log.error("stored data is damaged: %s", error)
+        return CorruptData()
+    frames = traceback.extract_tb(error.__traceback__)
+    where = " < ".join(f"{frame.filename.rpartition('freehold/')[2]}:{frame.lineno}" for frame in reversed(frames))
+    log.error("%s at %s", type(error).__name__, where)
+    return InternalFailure()

@@ -1,0 +1,261 @@
+"""The server's processes: one worker in this process, or several under a supervisor that replaces those that die.
+
+All workers accept on one listening socket and share the change counters. The data directory is held for as long as
+any of them lives. SIGTERM and SIGINT let requests in flight finish.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from freehold.app import App
+from freehold.config import Settings
+from freehold.crypto.root_key import RootKey
+from freehold.deployment import root_key_of
+from freehold.storage.counters import SharedCounters
+from freehold.storage.files import FileBlobs
+from freehold.storage.locks import hold_directory
+from freehold.transport.http import HttpProtocol, no_application
+
+HOUSEKEEPING_SECONDS = 5.0
+BACKLOG = 2048
+QUICK_DEATHS = 5
+"""A worker that dies so often within a minute is not replaced any more: the server stops with an error."""
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+
+Ready = Callable[[str], None]
+
+
+class ServeError(Exception):
+    """The server can't start or go on; says why in one line."""
+
+
+def serve(settings: Settings, ready: Ready) -> int:
+    """Serve until told to stop; `ready(endpoint)` is called once requests are answered. Returns the exit status.
+
+    Raises DeploymentError, DirectoryHeld, ServeError or the storage's own errors when it can't start.
+    """
+    root_key = root_key_of(settings)
+    _forbid_core_dumps()
+    with hold_directory(settings.data):
+        FileBlobs(settings.blobs).remove_unfinished()
+        counters = SharedCounters()
+        _check_tls(settings)
+        sock = _listen(settings)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        endpoint = f"{settings.scheme}://{host}:{sock.getsockname()[1]}"
+        if settings.workers == 1:
+            _work(settings, root_key, counters, sock, 0, lambda: ready(endpoint))
+            return 0
+        return _Supervisor(settings, root_key, counters, sock).run(lambda: ready(endpoint))
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((settings.host, settings.port))
+    except OSError as error:
+        sock.close()
+        raise ServeError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
+    sock.listen(BACKLOG)
+    sock.setblocking(False)
+    return sock
+
+
+def _check_tls(settings: Settings) -> None:
+    if settings.tls_cert is None:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror or str(error)
+        raise ServeError(f"the TLS certificate or key cannot be used: {reason}") from None
+
+
+def _forbid_core_dumps() -> None:
+    """A core dump would hold the root key and secrets in the clear."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells when it answers and leaves signals to `_work`."""
+
+    def __init__(self, config: uvicorn.Config, app: App, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._app = app
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._app.start()
+        await super().startup(sockets)
+        self._housekeeping = asyncio.create_task(self._keep_house())
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._housekeeping.cancel()
+        await super().shutdown(sockets)
+        await self._app.stop()
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            now = time.monotonic()
+            for connection in list(self.server_state.connections):
+                connection.expire(now)  # type: ignore[union-attr]
+            await self._app.keep_house()
+
+
+def _work(
+    settings: Settings,
+    root_key: RootKey,
+    counters: SharedCounters,
+    sock: socket.socket,
+    number: int,
+    ready: Callable[[], None],
+) -> None:
+    app = App(settings, root_key, counters, worker=number)
+    try:
+        config = uvicorn.Config(
+            no_application,
+            http=HttpProtocol.serving(app.pipeline),
+            ws="none",
+            loop="uvloop",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            headers=[("server", "Freehold")],
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=settings.graceful_seconds,
+        )
+        # uvicorn raises the signal that stopped it once more, for the handler that was there before.
+        previous = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            _Server(config, app, ready).run(sockets=[sock])
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+    finally:
+        app.close()
+
+
+def _ignore(number: int, frame: Any) -> None:
+    """Stopped already."""
+
+
+class _Supervisor:
+    def __init__(self, settings: Settings, root_key: RootKey, counters: SharedCounters, sock: socket.socket) -> None:
+        self._settings = settings
+        self._root_key = root_key
+        self._counters = counters
+        self._sock = sock
+        self._workers: dict[int, int] = {}
+        self._stopping = False
+        self._deaths: list[float] = []
+
+    def run(self, ready: Callable[[], None]) -> int:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, self._stop)
+        answers, told = os.pipe()
+        for number in range(self._settings.workers):
+            self._fork(number, told)
+        os.close(told)
+        with open(answers, "rb", buffering=0) as pipe:
+            reported = 0
+            while reported < self._settings.workers and pipe.read(1):
+                reported += 1
+        if reported < self._settings.workers:
+            self._stop(signal.SIGTERM, None)
+            self._reap_all()
+            raise ServeError("a worker could not start; its message is above")
+        if not self._stopping:
+            ready()
+        return self._watch()
+
+    def _fork(self, number: int, told: int | None) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        child = os.fork()
+        if child:
+            self._workers[child] = number
+            return
+        status = 1
+        try:
+            for each in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(each, signal.SIG_DFL)
+            _die_with(parent)
+
+            def ready() -> None:
+                if told is not None:
+                    os.write(told, b".")
+                    os.close(told)
+
+            _work(self._settings, self._root_key, self._counters, self._sock, number, ready)
+            status = 0
+        except Exception as error:
+            print(f"freehold: worker {number}: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+
+    def _stop(self, number: int, frame: Any) -> None:
+        self._stopping = True
+        for worker in self._workers:
+            try:
+                os.kill(worker, signal.SIGTERM)
+            except ProcessLookupError:
+                continue
+
+    def _watch(self) -> int:
+        while self._workers:
+            try:
+                worker, status = os.wait()
+            except InterruptedError:
+                continue
+            number = self._workers.pop(worker, None)
+            if number is None or self._stopping:
+                continue
+            now = time.monotonic()
+            self._deaths = [at for at in self._deaths if now - at < 60] + [now]
+            print(f"freehold: worker {number} ended ({status}) and is replaced", file=sys.stderr)  # noqa: T201
+            if len(self._deaths) >= QUICK_DEATHS:
+                self._stop(signal.SIGTERM, None)
+                self._reap_all()
+                raise ServeError(f"{QUICK_DEATHS} workers died within a minute")
+            self._fork(number, None)
+        return 0
+
+    def _reap_all(self) -> None:
+        while self._workers:
+            worker, _ = os.wait()
+            self._workers.pop(worker, None)
+
+
+def _die_with(parent: int) -> None:
+    """A worker doesn't outlive its supervisor, not even one that was killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)

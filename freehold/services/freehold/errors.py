@@ -1,0 +1,5 @@
+"""Errors of the operator's operations."""
+
+from freehold.errors import aws_error
+
+ValidationException = aws_error("ValidationException", 400)
