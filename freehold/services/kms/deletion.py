@@ -33,7 +33,7 @@ _AT_MOST_PER_SWEEP: Final = 100
 def _may_schedule(call: Call, params: Params) -> list[Permission]:
     key, _ = find(call, params["KeyId"], "kms:ScheduleKeyDeletion", aliases=False, foreign=False)
     context = request_context(key)
-    context["kms:scheduledeletionpendingwindowindays"] = str(params.get("PendingWindowInDays", MOST_DAYS))
+    context["kms:schedulekeydeletionpendingwindowindays"] = str(params.get("PendingWindowInDays", MOST_DAYS))
     return [managing(call, key, "kms:ScheduleKeyDeletion", context)]
 
 
@@ -86,15 +86,13 @@ def destroy_due(app: App, tx: Transaction) -> None:
     Their material is in no file any more once the transaction is durable.
     """
     now = app.clock.now_seconds()
-    for region, key_id in records.due(tx, now, "delete", _AT_MOST_PER_SWEEP):
-        key = records.key_at(tx, region, key_id)
-        if key is not None and key.state == states.PENDING_DELETION and key.deletion_at <= now:
+    for key in records.due(tx, now, "delete", _AT_MOST_PER_SWEEP):
+        if key.state == states.PENDING_DELETION and key.deletion_at <= now:
             _destroy(tx, key, now)
 
 
 def _destroy(tx: Transaction, key: Key, now: float) -> None:
     material.destroy(tx, key)
-    records.unplan(tx, key.deletion_at, "delete", key)
     for grant in list(records.grants_of(tx, key.region, key.key_id)):
         grants.remove(tx, grant)
     for alias in records.alias_names(tx, key.region, key.key_id):

@@ -23,7 +23,17 @@ from freehold.services.kms.errors import (
     ValidationException,
 )
 from freehold.services.kms.permissions import add_encryption_context, find, managing, request_context
-from freehold.services.kms.records import COUNTS, GRANTS, GRANTS_TO_RETIRE, NAMED_GRANTS, Counts, Grant, Mark, Reference
+from freehold.services.kms.records import (
+    COUNTS,
+    GRANTS,
+    GRANTS_OF_GRANTEE,
+    GRANTS_TO_RETIRE,
+    NAMED_GRANTS,
+    Counts,
+    Grant,
+    Mark,
+    Reference,
+)
 from freehold.services.operation import Params, Result, operation
 
 if TYPE_CHECKING:
@@ -133,7 +143,7 @@ def _may_create(call: Call, params: Params) -> list[Permission]:
         context["kms:grantconstraintsourcearn"] = constraints["SourceArn"]
     permission = managing(call, key, "kms:CreateGrant", context)
     if permission.grants:
-        able = {grant.grant_id for grant, _ in key.grants_for(call.principal) if passes_on(grant, params)}
+        able = {grant.grant_id for grant, _ in key.grants_for(call) if passes_on(grant, params)}
         permission.grants = tuple(grant for grant in permission.grants if grant.grant_id in able)
     return [permission]
 
@@ -179,12 +189,17 @@ def create_grant(call: Call, params: Params) -> Result:
         raise LimitExceeded(f"{key.arn} has {MOST_PER_KEY} grants, which is the limit.")
     records.recount(call.tx, key, grants=1)
     GRANTS.put(call.tx, (key.region, key.key_id, grant.grant_id), grant)
+    GRANTS_OF_GRANTEE.put(call.tx, _of_grantee(grant), Mark())
     if grant.name:
         NAMED_GRANTS.put(call.tx, place, Reference(grant_id=grant.grant_id))
     retiring = grant.retiring or grant.retiring_service
     if retiring:
         GRANTS_TO_RETIRE.put(call.tx, (retiring, key.region, key.key_id, grant.grant_id), Mark())
     return {"GrantToken": grant_tokens.issue(call.app, grant), "GrantId": grant.grant_id}
+
+
+def _of_grantee(grant: Grant) -> tuple[str, ...]:
+    return grant.region, grant.key_id, grant.grantee or grant.grantee_service, grant.grant_id
 
 
 def _digest(grant: Grant) -> str:
@@ -207,6 +222,7 @@ def _digest(grant: Grant) -> str:
 def remove(tx: Transaction, grant: Grant) -> None:
     """Delete a grant with all that points at it."""
     GRANTS.delete(tx, (grant.region, grant.key_id, grant.grant_id))
+    GRANTS_OF_GRANTEE.delete(tx, _of_grantee(grant))
     if grant.name:
         NAMED_GRANTS.delete(tx, (grant.region, grant.key_id, _digest(grant)))
     retiring = grant.retiring or grant.retiring_service

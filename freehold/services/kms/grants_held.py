@@ -23,12 +23,12 @@ from freehold.services.kms.errors import (
 )
 from freehold.services.kms.grants import bound, remove, shown
 from freehold.services.kms.permissions import find, managing, on_account, request_context
-from freehold.services.kms.records import GRANTS, GRANTS_TO_RETIRE, Grant
+from freehold.services.kms.records import GRANTS, GRANTS_OF_GRANTEE, GRANTS_TO_RETIRE, Grant
 from freehold.services.operation import Params, Result, operation
 
 if TYPE_CHECKING:
     from freehold.services.call import Call
-    from freehold.storage.records import Reader
+    from freehold.storage.records import Reader, Table
 
 
 def entry(reader: Reader, grant: Grant) -> dict[str, Any]:
@@ -84,21 +84,18 @@ def list_grants(call: Call, params: Params) -> Result:
     if "GranteePrincipal" in params and "GranteeServicePrincipal" in params:
         raise ValidationException("Specify GranteePrincipal or GranteeServicePrincipal, not both.")
     seen = paging.last_seen(params, 1)
-    prefix = (key.region, key.key_id)
-    wanted = {
-        member: bound(reader, params[member]) if member == "GranteePrincipal" else params[member]
-        for member in ("GrantId", "GranteePrincipal", "GranteeServicePrincipal")
-        if member in params
-    }
+    place = (key.region, key.key_id)
+    wanted = params.get("GrantId")
+    grantee = params.get("GranteeServicePrincipal", "")
+    if "GranteePrincipal" in params:
+        grantee = bound(reader, params["GranteePrincipal"])
+    table: Table[Any] = GRANTS_OF_GRANTEE if grantee else GRANTS
+    prefix = (*place, grantee) if grantee else place
 
     def found() -> Iterator[Grant]:
-        for _, grant in GRANTS.scan(reader, prefix, after=None if seen is None else (*prefix, seen[0])):
-            has = {
-                "GrantId": grant.grant_id,
-                "GranteePrincipal": grant.grantee,
-                "GranteeServicePrincipal": grant.grantee_service,
-            }
-            if all(has[member] == value for member, value in wanted.items()):
+        for row, _ in table.scan(reader, prefix, after=None if seen is None else (*prefix, seen[0])):
+            grant = GRANTS.get(reader, (*place, row[-1])) if wanted in (None, row[-1]) else None
+            if grant is not None:
                 yield grant
 
     return paging.page(

@@ -7,7 +7,7 @@ before the sweeper destroyed it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from freehold.authorization.permission import ContextValue
 from freehold.authorization.permission import Grant as DecisionGrant
@@ -15,12 +15,13 @@ from freehold.crypto.envelope import Header
 from freehold.services.iam import principals
 from freehold.services.kms import identifiers, material, policies, records, states
 from freehold.services.kms.errors import AwsError, NotFound, UnsupportedOperation, key_not_found, not_in_this_account
-from freehold.services.kms.records import ALIASES, Grant, Key
+from freehold.services.kms.records import ALIASES, COUNTS, Grant, Key
 from freehold.storage.records import Reader
 
 if TYPE_CHECKING:
-    from freehold.authorization.principal import Principal
     from freehold.services.call import Call
+
+_MOST_GRANTEES: Final = 10_000
 
 
 class LoadedKey:
@@ -28,6 +29,7 @@ class LoadedKey:
 
     __slots__ = (
         "_grants",
+        "_has_grants",
         "_opened",
         "account_id",
         "arn",
@@ -53,7 +55,9 @@ class LoadedKey:
         self.policy = policies.compiled(record.policy, self.arn)
         self.context = _context(reader, record)
         self.use_context = {**self.context, "kms:encryptionalgorithm": "SYMMETRIC_DEFAULT"}
-        self._grants: dict[str, list[tuple[Grant, DecisionGrant]]] = _sorted_grants(reader, record)
+        counts = COUNTS.get(reader, (record.region, record.key_id))
+        self._has_grants = counts is not None and counts.grants > 0
+        self._grants: dict[str, list[tuple[Grant, DecisionGrant]]] = {}
         self._opened: dict[str, tuple[bytes, str]] = {}
         self.header = Header(record.region, record.account_id, record.key_id, str(record.material))
 
@@ -73,10 +77,11 @@ class LoadedKey:
             self._opened[version] = held
         return held
 
-    def grants_for(self, principal: Principal) -> list[tuple[Grant, DecisionGrant]]:
-        """The grants that name this caller (itself, its role, its account, the service that it is), in both forms."""
-        if not self._grants:
+    def grants_for(self, call: Call) -> list[tuple[Grant, DecisionGrant]]:
+        """The grants that name the caller (itself, its role, its account, the service that it is), in both forms."""
+        if not self._has_grants:
             return []
+        principal = call.principal
         unique_id = principal.unique_id
         names = [unique_id, principal.arn, f"arn:aws:iam::{principal.account_id}:root"]
         head = unique_id.partition(":")[0]
@@ -84,7 +89,19 @@ class LoadedKey:
             names.append(head)
         if principal.kind == "service":
             names.append(principal.name)
-        return [grant for name in dict.fromkeys(names) for grant in self._grants.get(name, ())]
+        found: list[tuple[Grant, DecisionGrant]] = []
+        for name in dict.fromkeys(names):
+            held = self._grants.get(name)
+            if held is None:
+                reader = call.reader
+                held = [
+                    (grant, _for_decision(reader, grant, name))
+                    for grant in records.grants_to(reader, self.region, self.key_id, name)
+                ]
+                if len(self._grants) < _MOST_GRANTEES:
+                    self._grants[name] = held
+            found += held
+        return found
 
 
 class Located:
@@ -205,14 +222,6 @@ def _context(reader: Reader, record: Key) -> dict[str, ContextValue]:
     for key, value in record.tags.items():
         context[f"aws:resourcetag/{key.lower()}"] = value
     return context
-
-
-def _sorted_grants(reader: Reader, record: Key) -> dict[str, list[tuple[Grant, DecisionGrant]]]:
-    by_grantee: dict[str, list[tuple[Grant, DecisionGrant]]] = {}
-    for grant in records.grants_of(reader, record.region, record.key_id):
-        grantee = grant.grantee or grant.grantee_service
-        by_grantee.setdefault(grantee, []).append((grant, _for_decision(reader, grant, grantee)))
-    return by_grantee
 
 
 def _for_decision(reader: Reader, grant: Grant, grantee: str) -> DecisionGrant:

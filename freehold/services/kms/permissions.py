@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.authorization.permission import Grant as DecisionGrant
-from freehold.services.kms import loaded
+from freehold.services.kms import grant_tokens, loaded
 from freehold.services.kms.errors import ValidationException, not_in_this_account
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.operation import Params, Permissions
@@ -34,14 +34,16 @@ def on_account(action: str) -> Permissions:
     return needed
 
 
-def on_key(action: str, *, aliases: bool = False, foreign: bool = False, member: str = "KeyId") -> Permissions:
-    """For operations that manage one key: `action` on the key that `member` names.
+def on_key(action: str, *, aliases: bool = False, foreign: bool = False) -> Permissions:
+    """For operations that manage one key: `action` on the key that `KeyId` names.
 
     `aliases`: also by alias. `foreign`: also another account's, by ARN.
     """
 
     def needed(call: Call, params: Params) -> list[Permission]:
-        key, alias = find(call, params[member], action, aliases=aliases, foreign=foreign)
+        if "GrantTokens" in params:
+            grant_tokens.check(call, params["GrantTokens"])
+        key, alias = find(call, params["KeyId"], action, aliases=aliases, foreign=foreign)
         context = request_context(key, alias)
         return [managing(call, key, action, context)]
 
@@ -73,7 +75,7 @@ def managing(call: Call, key: LoadedKey, action: str, context: Mapping[str, Cont
     """`action` on a key, for operations without an encryption context: constraints on that don't count."""
     grants = [
         replace(for_decision, constraints={}) if for_decision.constraints else for_decision
-        for grant, for_decision in key.grants_for(call.principal)
+        for grant, for_decision in key.grants_for(call)
         if not grant.source_arn or grant.source_arn == call.context.get("aws:sourcearn")
     ]
     return Permission(
@@ -100,7 +102,7 @@ def using(
             add_encryption_context(context, encryption_context)
         if more:
             context.update(more)
-    named = key.grants_for(call.principal)
+    named = key.grants_for(call)
     grants = _NO_GRANTS
     if named:
         grants = tuple(

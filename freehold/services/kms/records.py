@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from freehold.arn import build
+from freehold.storage.records import Key as StoreKey
 from freehold.storage.records import Reader, Table, Transaction
 
 
@@ -124,6 +125,8 @@ TOMBSTONES: Final = Table("kms.tombstones", Tombstone, domain="kms")  # (region,
 ALIASES: Final = Table("kms.aliases", Alias, domain="kms")  # (account, region, alias name)
 ALIASES_OF_KEY: Final = Table("kms.aliases_of_key", Mark, domain="kms")  # (region, key id, alias name)
 GRANTS: Final = Table("kms.grants", Grant, domain="kms")  # (region, key id, grant id)
+GRANTS_OF_GRANTEE: Final = Table("kms.grants_of_grantee", Mark, domain="kms")
+"""(region, key id, grantee, grant id)"""
 GRANTS_TO_RETIRE: Final = Table("kms.grants_to_retire", Mark, domain="kms")
 """(retiring principal, region, key id, grant id)"""
 NAMED_GRANTS: Final = Table("kms.named_grants", Reference, domain="kms")  # (region, key id, digest)
@@ -142,6 +145,13 @@ def save(tx: Transaction, key: Key) -> None:
 def alias_names(reader: Reader, region: str, key_id: str) -> list[str]:
     """The key's aliases (`alias/…`), in order."""
     return [str(row[2]) for row, _ in ALIASES_OF_KEY.scan(reader, (region, key_id))]
+
+
+def grants_to(reader: Reader, region: str, key_id: str, grantee: str) -> list[Grant]:
+    """The grants on a key whose grantee is kept under this name."""
+    rows = [row for row, _ in GRANTS_OF_GRANTEE.scan(reader, (region, key_id, grantee))]
+    found = (GRANTS.get(reader, (region, key_id, row[3])) for row in rows)
+    return [grant for grant in found if grant is not None]
 
 
 def grants_of(reader: Reader, region: str, key_id: str) -> Iterator[Grant]:
@@ -166,12 +176,18 @@ def recount(tx: Transaction, key: Key, *, aliases: int = 0, grants: int = 0) -> 
     COUNTS.put(tx, (key.region, key.key_id), counts)
 
 
-def due(reader: Reader, now: float, what: str, most: int) -> list[tuple[str, str]]:
-    """(region, key id) of what the sweeper should look at by now, the longest overdue first."""
-    found: list[tuple[str, str]] = []
-    for row, _ in DUE.scan(reader):
-        if int(row[0]) > now or len(found) >= most:
+def due(tx: Transaction, now: float, what: str, most: int) -> list[Key]:
+    """The keys that the sweeper should look at by now, the longest overdue first; each is off the list then."""
+    rows: list[StoreKey] = []
+    for row, _ in DUE.scan(tx):
+        if int(row[0]) > now or len(rows) >= most:
             break
         if row[1] == what:
-            found.append((str(row[2]), str(row[3])))
+            rows.append(row)
+    found = []
+    for row in rows:
+        DUE.delete(tx, row)
+        key = key_at(tx, str(row[2]), str(row[3]))
+        if key is not None:
+            found.append(key)
     return found

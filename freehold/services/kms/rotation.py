@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from freehold.authorization.permission import Permission
 from freehold.services.kms import loaded, material, paging, records, states
 from freehold.services.kms.errors import LimitExceeded
-from freehold.services.kms.permissions import on_key
+from freehold.services.kms.permissions import find, managing, on_key, request_context
 from freehold.services.kms.records import MATERIALS, Key, Material
 from freehold.services.operation import Params, Result, due_work, operation
 
@@ -52,16 +53,13 @@ def resume(tx: Transaction, key: Key) -> None:
 def rotate_due(app: App, tx: Transaction) -> None:
     """Rotate the keys whose time has come, at most 100 a call."""
     now = app.clock.now_seconds()
-    for region, key_id in records.due(tx, now, "rotate", _AT_MOST_PER_SWEEP):
-        key = records.key_at(tx, region, key_id)
-        if key is None or key.state != states.ENABLED or not 0 < key.next_rotation_at <= now:
+    for key in records.due(tx, now, "rotate", _AT_MOST_PER_SWEEP):
+        if key.state != states.ENABLED or not 0 < key.next_rotation_at <= now:
             continue
-        period = key.rotation_period_days * _DAY_SECONDS
-        missed = int((now - key.next_rotation_at) // period)
-        pause(tx, key)
         # However long nobody looked, one rotation is enough; the next is on the schedule's own days.
+        period = key.rotation_period_days * _DAY_SECONDS
         material.add(app, tx, key, round(now, 3), "AUTOMATIC")
-        key.next_rotation_at += (missed + 1) * period
+        key.next_rotation_at += (int((now - key.next_rotation_at) // period) + 1) * period
         resume(tx, key)
         records.save(tx, key)
 
@@ -81,7 +79,14 @@ def rotate_key_on_demand(call: Call, params: Params) -> Result:
     return {"KeyId": key.arn}
 
 
-@operation("kms.EnableKeyRotation", permissions=on_key("kms:EnableKeyRotation"), writes=True)
+def _may_enable(call: Call, params: Params) -> list[Permission]:
+    key, _ = find(call, params["KeyId"], "kms:EnableKeyRotation", aliases=False, foreign=False)
+    context = request_context(key)
+    context["kms:rotationperiodindays"] = str(params.get("RotationPeriodInDays", DEFAULT_PERIOD_DAYS))
+    return [managing(call, key, "kms:EnableKeyRotation", context)]
+
+
+@operation("kms.EnableKeyRotation", permissions=_may_enable, writes=True)
 def enable_key_rotation(call: Call, params: Params) -> None:
     """Rotate every `RotationPeriodInDays` (90-2,560, 365 by default) from today.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from freehold.services.call import Call
 
 MOST: Final = 50
-_ALLOWED: Final = re.compile(r"[\w\s.:/=+\-@]*")
+_ALLOWED: Final = re.compile(r"[\w .:/=+\-@]*")
 
 
 def read(listed: list[dict[str, Any]]) -> dict[str, str]:
