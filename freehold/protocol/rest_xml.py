@@ -42,7 +42,7 @@ class RestXmlCodec:
     def __init__(self, operation: OperationModel) -> None:
         self.operation = operation
         self._headers: dict[str, tuple[str, TextReader]] = {}
-        self._query: dict[str, tuple[str, TextReader]] = {}
+        self._query: dict[str, tuple[str, TextReader, bool]] = {}
         self._prefix: tuple[str, str] | None = None
         self._required: list[tuple[str, AwsError]] = []
         self._body: Callable[[bytes, dict[str, Any]], None] | None = None
@@ -65,7 +65,7 @@ class RestXmlCodec:
             find = self._query.get
             for name, value in route.query.items():
                 found = find(name)
-                if found is not None:
+                if found is not None and (value or found[2]):
                     out[found[0]] = found[1](value)
         if self._body is not None:
             self._body(request.body, out)
@@ -85,9 +85,12 @@ class RestXmlCodec:
             elif reference.location == "headers":
                 self._prefix = (wire.lower(), name)
             elif reference.location == "querystring":
-                self._query[wire] = (name, _argument(wire, reference, empty_is_absent=True))
+                # `max-keys=` is a parameter that isn't given, `prefix=` one that is empty.
+                may_be_empty = reference.shape.type == "string" and not reference.shape.enum
+                self._query[wire] = (name, _argument(wire, reference), may_be_empty)
         for name in shape.required:
-            self._required.append((name, _missing(name, shape)))
+            if name != self.operation.streaming_input:
+                self._required.append((name, _missing(name, shape)))
         if shape.payload is not None:
             reference = shape.members[shape.payload]
             if reference.shape.type == "structure":
@@ -112,7 +115,7 @@ def _missing(name: str, shape: Shape) -> AwsError:
 # --- arguments: headers and query parameters --------------------------------------------------------------------
 
 
-def _argument(wire: str, reference: Reference, *, empty_is_absent: bool = False) -> TextReader:
+def _argument(wire: str, reference: Reference) -> TextReader:
     shape = reference.shape
     if shape.type == "list":
         return _argument_list(wire, shape)
@@ -120,14 +123,12 @@ def _argument(wire: str, reference: Reference, *, empty_is_absent: bool = False)
     if shape.type == "string" and test is None:
         return str
     convert = query.scalar(shape, test)
-    lenient = empty_is_absent and (shape.type != "string" or bool(shape.enum))
+    plain = shape.type == "string"
 
     def read(value: str) -> Any:
         try:
-            return convert(value.strip())
+            return convert(value if plain else value.strip())
         except (MalformedInput, Broken):
-            if lenient and not value:
-                return None
             raise s3_names.invalid_argument(wire, value, shape.type) from None
 
     return read
