@@ -32,7 +32,8 @@ def sealer(app: App) -> Sealer:
     return held
 
 
-def _bound_to(region: str, key_id: str, number: int, material_id: str) -> bytes:
+def bound_to(region: str, key_id: str, number: int, material_id: str) -> bytes:
+    """What seals one version of a key: its associated data."""
     return f"freehold kms material v1\0{region}\0{key_id}\0{number}\0{material_id}".encode()
 
 
@@ -40,7 +41,7 @@ def add(app: App, tx: Transaction, key: Key, now: float, rotation: str = "") -> 
     """Make the key's next version and let it encrypt from now on. The caller saves `key`."""
     number, material_id = key.material + 1, new_material_id()
     sealed = sealer(app).seal(
-        secrets.token_bytes(MATERIAL_BYTES), _bound_to(key.region, key.key_id, number, material_id)
+        secrets.token_bytes(MATERIAL_BYTES), bound_to(key.region, key.key_id, number, material_id)
     )
     record = Material(material_id=material_id, sealed=sealed, created_at=now, rotation=rotation)
     MATERIALS.put(tx, (key.region, key.key_id, number), record)
@@ -53,7 +54,7 @@ def open_version(app: App, reader: Reader, region: str, key_id: str, number: int
     if record is None:
         return None
     try:
-        material = sealer(app).open(record.sealed, _bound_to(region, key_id, number, record.material_id))
+        material = sealer(app).open(record.sealed, bound_to(region, key_id, number, record.material_id))
     except IntegrityError:
         raise KmsInternal from None
     return material, record.material_id

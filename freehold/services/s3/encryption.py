@@ -120,7 +120,7 @@ async def new_data_key(call: Call, bucket: str, key: str, object_id: str, choice
     request = {
         "KeyId": key_id,
         "KeySpec": "AES_256",
-        "EncryptionContext": _encryption_context(bucket, key, choice.bucket_key, choice.context),
+        "EncryptionContext": encryption_context(bucket, key, choice.bucket_key, choice.context),
     }
     answer = _kms(call, "kms.GenerateDataKey", request)
     return answer["Plaintext"], Encryption(
@@ -138,7 +138,7 @@ def open_data_key(call: Call, bucket: str, key: str, object_id: str, encryption:
     request = {
         "KeyId": encryption.key_arn,
         "CiphertextBlob": encryption.wrapped,
-        "EncryptionContext": _encryption_context(bucket, key, encryption.bucket_key, encryption.context),
+        "EncryptionContext": encryption_context(bucket, key, encryption.bucket_key, encryption.context),
     }
     plaintext: bytes = _kms(call, "kms.Decrypt", request)["Plaintext"]
     return plaintext
@@ -156,7 +156,8 @@ def _bound_to(bucket: str, key: str, object_id: str) -> bytes:
     return f"s3 data key\0{bucket}\0{object_id}\0{key}".encode()
 
 
-def _encryption_context(bucket: str, key: str, bucket_key: bool, extra: tuple[tuple[str, str], ...]) -> dict[str, str]:
+def encryption_context(bucket: str, key: str, bucket_key: bool, extra: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """The encryption context under which an object's data key is wrapped."""
     context = dict(extra)
     context[ARN_KEY] = bucket_arn(bucket) if bucket_key else object_arn(bucket, key)
     return context
