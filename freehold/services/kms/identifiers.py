@@ -43,7 +43,8 @@ def parse(text: str, region: str, account_id: str, *, aliases: bool) -> Name:
             raise InvalidArn("Key Aliases are not supported for this operation.")
         if not resource.startswith(("key/", "alias/")):
             raise InvalidArn(f"Invalid arn {text}")
-        resource = resource.removeprefix("key/")
+        if resource.startswith("key/"):
+            resource, aliases = resource[4:], False
     if _KEY_ID.fullmatch(resource):
         return Name(account_id, resource, "")
     if aliases and _ALIAS.fullmatch(resource):

@@ -3,7 +3,8 @@
 The table is AWS's, cell by cell ("Key states of AWS KMS keys", with its notes in brackets):
 https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
 Notes [6] to [9], which depend on a key's origin and not on its state, are the operations' own. Where AWS allows
-either of two errors ("[2] or [3]"), cryptographic operations on a key that is pending deletion answer with [3].
+either of two errors ("[2] or [3]"), operations on a key that is pending deletion answer with [3]. Keys here are
+Enabled, Disabled or PendingDeletion; the other columns wait for the keys that reach them.
 """
 
 from __future__ import annotations

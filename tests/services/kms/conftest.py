@@ -1,0 +1,106 @@
+"""KMS's operations in this process: real records, cryptography and decisions, without transport and audit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from freehold.authentication.credentials import TokenSealer
+from freehold.authorization.context_keys import of_request
+from freehold.authorization.gather import Authorizer
+from freehold.authorization.principal import Principal
+from freehold.clock import Clock
+from freehold.crypto.aead import Sealer
+from freehold.crypto.root_key import RootKey
+from freehold.message import Request
+from freehold.services import operation as operations
+from freehold.services.call import Call
+from freehold.services.iam import accounts
+from freehold.services.iam.access import AccessDirectory
+from freehold.storage.cache import Cache
+from freehold.storage.counters import SharedCounters
+from freehold.storage.sqlite import SqliteRecords
+
+DAY = 86_400
+
+
+class Parts(SimpleNamespace):
+    """An App's parts. Hashed by identity, as an App is."""
+
+    __hash__ = object.__hash__
+
+
+class Deployment:
+    """One worker's parts over a data directory; `account` is its customer account's root user."""
+
+    def __init__(self, directory: Path) -> None:
+        self.data = directory / "data"
+        self.data.mkdir()
+        self.root_key = RootKey.create(directory / "root-key")
+        self.app: Any = Parts(root_key=self.root_key, clock=Clock(movable=True))
+        self._open()
+        self.account = self.new_account()
+
+    def _open(self) -> None:
+        app, key = self.app, self.root_key
+        counters = SharedCounters()
+        app.records = SqliteRecords(self.data, key.sealing_key("pages"), Sealer(key.sealing_key("records")), counters)
+        app.cache = Cache(app.records, counters)
+        app.tokens = TokenSealer(Sealer(key.sealing_key("tokens")), app.clock)
+        app.access = AccessDirectory(app.records, app.cache, app.tokens, app.clock)
+        app.authorizer = Authorizer(app.access)
+
+    def new_account(self) -> Principal:
+        account_id = self.write(lambda tx: accounts.create_account(tx, "test")).account_id
+        arn = f"arn:aws:iam::{account_id}:root"
+        return Principal(kind="root", account_id=account_id, arn=arn, unique_id=account_id, name="root")
+
+    def write(self, work: Any) -> Any:
+        return self.app.records.submit(work).result(30)
+
+    def sweep(self) -> None:
+        """What is due, as the server does it."""
+        self.write(lambda tx: [work(self.app, tx) for work in operations.DUE_WORK])
+
+    def call(self, name: str, *, as_: Principal | None = None, via: tuple[str, ...] = ()) -> Call:
+        request = Request("POST", "/", "", {})
+        context = of_request(request, region="us-east-1", now_seconds=time.time(), via=via)
+        operation = operations.REGISTRY[f"kms.{name}"]
+        return Call(self.app, request, operation, as_ or self.account, "us-east-1", "r", context, via=via)
+
+    def __call__(self, name: str, *, as_: Principal | None = None, via: tuple[str, ...] = (), **params: Any) -> Any:
+        """The result of an operation, after its permissions, as the pipeline does it."""
+        call = self.call(name, as_=as_, via=via)
+        call.params = params
+        for permission in call.operation.permissions(call, params):
+            call.require(permission)
+        if not call.operation.writes:
+            return call.operation.handler(call, params)
+
+        def work(tx: Any) -> Any:
+            call.transaction = tx
+            return call.operation.handler(call, params)
+
+        return self.write(work)
+
+    def close(self) -> None:
+        self.app.records.close()
+
+
+@pytest.fixture
+def kms(tmp_path: Path) -> Iterator[Deployment]:
+    operations.load("kms")
+    made = Deployment(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def key_id(kms: Deployment) -> str:
+    made: str = kms("CreateKey")["KeyMetadata"]["KeyId"]
+    return made
