@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from freehold.authentication.canonical import HeaderLines
 from freehold.authentication.refusals import JSON, QUERY, S3, Refusals, S3InvalidArgument, Service
 from freehold.errors import AwsError
 from freehold.message import Request
@@ -35,8 +36,8 @@ class Scope:
     text: str
     """`DATE/REGION/SERVICE/aws4_request`"""
     signed_headers: str
-    names: tuple[str, ...]
-    name_set: frozenset[str]
+    names: frozenset[str]
+    header_lines: HeaderLines
 
 
 class Malformed(Exception):
@@ -102,7 +103,7 @@ def scope_of(credential: str, signed_headers: str) -> Scope:
     if list(names) != sorted(set(names)):
         raise Malformed("SignedHeaders must be sorted, each name once.")
     text = f"{date}/{region}/{service}/{terminator}"
-    return Scope(access_key_id, date, region, service, text, signed_headers, names, frozenset(names))
+    return Scope(access_key_id, date, region, service, text, signed_headers, frozenset(names), HeaderLines(names))
 
 
 def signature_of(text: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from hmac import compare_digest, digest
+from hmac import compare_digest
 from typing import Final, Literal
 
 from freehold.authentication import canonical, claim, payload, presigned
@@ -46,7 +46,7 @@ _known_headers: dict[str, Scope] = {}
 """Authorization headers up to their signature, of requests that were authenticated: clients repeat them all day."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Authenticated:
     """`region` and `service` are the credential scope's, empty for an anonymous request. `signed_at`: seconds."""
 
@@ -194,7 +194,7 @@ def _verified(
     family = service.refusals
     headers = request.headers
     try:
-        header_lines = canonical.header_lines(headers, scope.names)
+        header_lines = scope.header_lines.of(headers)
     except KeyError as absent:
         raise family.mismatch(f"The signed header {absent} is not in the request.") from None
     try:
@@ -209,15 +209,16 @@ def _verified(
         f"{ALGORITHM}\n{timestamp}\n{scope.text}\n{sha256(canonical_request).hexdigest()}"
     )
     key = signing_key(credential.secret, scope.date, scope.region, scope.service)
-    computed = digest(key, string_to_sign, "sha256").hex()
-    if not compare_digest(computed.encode(), signature.encode("utf-8", "surrogateescape")):
+    if not compare_digest(key.sign(string_to_sign).encode(), signature.encode("utf-8", "surrogateescape")):
         raise _mismatch(service, scope, signature, string_to_sign, canonical_request)
     if prefix is not None and prefix not in _known_headers and prefix.endswith("Signature="):
         if len(_known_headers) >= _MOST_KNOWN_HEADERS:
             _known_headers.clear()
         _known_headers[prefix] = scope
     if family is S3:
-        what_remains = _of_s3(request, content_sha256, ChunkSignature(key, timestamp, scope.text, signature))
+        chunks_signed = content_sha256.startswith("STREAMING-AWS4-")
+        chain = ChunkSignature(key.key, timestamp, scope.text, signature) if chunks_signed else None
+        what_remains = _of_s3(request, content_sha256, chain)
     else:
         what_remains = payload.VERIFIED
     return Authenticated(
@@ -225,7 +226,7 @@ def _verified(
     )
 
 
-def _of_s3(request: Request, content_sha256: str, signature: ChunkSignature) -> Payload:
+def _of_s3(request: Request, content_sha256: str, signature: ChunkSignature | None) -> Payload:
     declared = payload.declared(content_sha256, request.headers, signature)
     if declared is payload.UNSIGNED_PAYLOAD:
         return payload.undeclared(request.headers)
@@ -335,8 +336,8 @@ def _span(seconds: int) -> str:
 
 def _check_all_signed(request: Request, scope: Scope, service: Service) -> None:
     """`host` and every `x-amz-*` header must be signed: a header that anyone could have added is refused."""
-    signed = scope.name_set
-    unsigned = [name for name in request.headers if name[:6] == "x-amz-" and name not in signed]
+    signed = scope.names
+    unsigned = sorted([name for name in request.headers.keys() - signed if name[:6] == "x-amz-"])
     if "host" not in signed:
         unsigned.append("host")
     if not unsigned:

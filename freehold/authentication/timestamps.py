@@ -5,12 +5,17 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 
-_days: dict[str, int] = {}
+_MOST_KNOWN = 4_096
+_known: dict[str, int] = {}
+"""Many requests are signed within the same second."""
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 def seconds_of(text: str) -> int | None:
     """Seconds since the epoch of `20150830T123600Z`, None for anything else."""
+    known = _known.get(text)
+    if known is not None:
+        return known
     if len(text) != 16 or text[8] != "T" or text[15] != "Z":
         return None
     digits = text[:8] + text[9:15]
@@ -19,16 +24,15 @@ def seconds_of(text: str) -> int | None:
     hour, minute, second = int(text[9:11]), int(text[11:13]), int(text[13:15])
     if hour > 23 or minute > 59 or second > 59:
         return None
-    day = _days.get(text[:8])
-    if day is None:
-        try:
-            day = (date(int(text[:4]), int(text[4:6]), int(text[6:8])).toordinal() - _EPOCH_DAY) * 86_400
-        except ValueError:
-            return None
-        if len(_days) > 64:
-            _days.clear()
-        _days[text[:8]] = day
-    return day + hour * 3600 + minute * 60 + second
+    try:
+        day = date(int(text[:4]), int(text[4:6]), int(text[6:8])).toordinal() - _EPOCH_DAY
+    except ValueError:
+        return None
+    seconds = day * 86_400 + hour * 3600 + minute * 60 + second
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    _known[text] = seconds
+    return seconds
 
 
 def timestamp_of_http_date(text: str) -> str | None:
