@@ -143,7 +143,10 @@ def summary(decision: decide.Decision) -> dict[str, Any]:
         "resourceAccount": request.account_id,
         "message": message(decision) if not decision.allowed else "",
         "why": why(decision),
-        "policies": [asdict(verdict) for verdict in verdicts(decision)],
+        "policies": [
+            asdict(verdict) | {"findings": [asdict(finding) for finding in verdict.findings]}
+            for verdict in verdicts(decision)
+        ],
         "context": {key: _short(value) for key, value in sorted(request.context.items()) if value is not None},
     }
 

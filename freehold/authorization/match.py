@@ -239,7 +239,7 @@ def _simple(template: Template) -> Test | None:
 
 def _confined(template: Template) -> bool:
     """Whether some wildcard may not cross a colon: any `?`, and each `*` that doesn't end its segment."""
-    for part, following in zip(template, (*template[1:], ":"), strict=True):
+    for part, following in zip(template, (*template[1:], ":"), strict=False):
         if part is ONE or (part is STAR and not (isinstance(following, str) and following.startswith(":"))):
             return True
     return False
@@ -254,7 +254,7 @@ class _Automaton:
         by_char: dict[str, int] = {}
         one = stay = stay_on_colon = 0
         bit = 1
-        for part, following in zip(template, (*template[1:], ":"), strict=True):
+        for part, following in zip(template, (*template[1:], ":"), strict=False):
             if part is STAR:
                 stay |= bit
                 if not arn or (isinstance(following, str) and following.startswith(":")):

@@ -12,6 +12,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from enum import IntEnum
@@ -55,6 +56,11 @@ class Caller:
     service_linked: bool
     root_behind: bool
     """A federated session that the account's root user started: it is limited by its session policy alone."""
+
+
+def canonical_id(account_id: str) -> str:
+    """The account's canonical user id, S3's other name for it: 64 hexadecimal digits that follow from its id."""
+    return hashlib.sha256(b"freehold canonical user " + account_id.encode()).hexdigest()
 
 
 def caller(principal: Principal) -> Caller:
@@ -119,9 +125,14 @@ class PrincipalElement:
             return Named.DIRECT
         if not self.names.isdisjoint(who.limited):
             return Named.LIMITED
-        if who.account_id and who.account_id in self.accounts:
+        if who.account_id and self._account_listed(who):
             return Named.DIRECT if who.is_root else Named.ACCOUNT
         return Named.NOT
+
+    def _account_listed(self, who: Caller) -> bool:
+        return who.account_id in self.accounts or (
+            bool(self.canonical) and canonical_id(who.account_id) in self.canonical
+        )
 
     def denies(self, who: Caller, *, has_boundary: bool) -> bool:
         """Whether a `Deny` statement means the caller; `{"AWS": "*"}` then means services and providers too."""
@@ -137,7 +148,7 @@ class PrincipalElement:
         """
         if self.everyone or self.every_aws or not who.account_id:
             return self.names_for_allow(who) is not Named.NOT
-        if who.account_id not in self.accounts:
+        if not self._account_listed(who):
             return False
         inside = [name for name in self.names if f":{who.account_id}:" in name or not name.startswith("arn:")]
         if who.is_root or not inside:
@@ -191,7 +202,7 @@ def parse(element: Any, *, inverted: bool = False) -> PrincipalElement:
         for text in values:
             if not pattern.fullmatch(text) and not (text == "*" and kind != "CanonicalUser"):
                 raise BadPrincipal(f'Invalid principal in policy: "{kind}":"{text[:200]}"')
-        others[kind] = frozenset(values)
+        others[kind] = frozenset(text.lower() if kind == "CanonicalUser" else text for text in values)
     nothing: frozenset[str] = frozenset()
     return PrincipalElement(
         every_aws=every_aws,

@@ -1,0 +1,196 @@
+"""What is a policy document, and what is refused with which words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from freehold.authorization.document import MOST_CHARACTERS, MalformedPolicy, parse
+
+GOOD = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"}
+TRUST = {"Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"}
+ANY = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}
+
+
+def doc(*statements: Any, **more: Any) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements), **more}
+
+
+def without(statement: dict[str, Any], *names: str, **more: Any) -> dict[str, Any]:
+    return {name: value for name, value in statement.items() if name not in names} | more
+
+
+ACCEPTED = [  # type, document
+    ("identity", doc(GOOD)),
+    ("identity", doc(GOOD, Id="x")),
+    ("identity", {"Statement": GOOD}),
+    ("identity", {"Version": "2008-10-17", "Statement": [GOOD]}),
+    ("identity", doc(without(GOOD, "Action", NotAction=["s3:*", "ec2:Describe?"]))),
+    ("identity", doc(without(GOOD, "Resource", NotResource=["arn:aws:s3:::x", "*"]))),
+    ("identity", doc(GOOD | {"Sid": "One"}, GOOD | {"Sid": "Two"}, GOOD | {"Sid": ""}, GOOD | {"Sid": ""})),
+    ("identity", doc(GOOD | {"Condition": {}})),
+    ("identity", doc(GOOD | {"Condition": {"Bool": {"aws:SecureTransport": True}}})),
+    ("identity", doc(GOOD | {"Condition": {"NumericLessThan": {"s3:max-keys": [10, 2.5]}}})),
+    ("identity", doc(GOOD | {"Action": "*", "Resource": "arn:aws-cn:s3:::b"})),
+    ("identity", doc(GOOD | {"Resource": "arn:*:s3:::b"})),
+    ("scp", doc(without(GOOD, "Action", NotAction="iam:*"))),
+    ("resource", doc(ANY | {"Sid": "Public access, since 2020"})),
+    ("resource", doc(ANY | {"Principal": {"AWS": ["*", "111122223333", "arn:aws:iam::111122223333:role/a/b"]}})),
+    ("resource", doc(ANY | {"Principal": {"Service": "s3.amazonaws.com", "CanonicalUser": "a" * 64}})),
+    ("resource", doc(ANY | {"Principal": {"AWS": "arn:aws:sts::111122223333:assumed-role/a/s"}})),
+    ("resource", doc(ANY | {"Principal": {"AWS": "AROAIOSFODNN7EXAMPLE"}})),
+    ("resource", doc(ANY | {"Principal": {"AWS": "arn:aws:iam::cloudfront:user/CloudFront Origin Access E1"}})),
+    ("resource", doc(without(ANY, "Principal", NotPrincipal={"AWS": "111122223333"}, Effect="Deny"))),
+    ("key", doc(ANY | {"Action": "kms:*"})),
+    ("trust", doc(TRUST)),
+    ("trust", doc(TRUST | {"Principal": {"Federated": "arn:aws:iam::111122223333:saml-provider/x"}})),
+    ("trust", doc(TRUST | {"Action": ["sts:AssumeRole", "STS:TagSession"]})),
+    ("rcp", doc(ANY | {"Effect": "Deny"})),
+]
+
+
+@pytest.mark.parametrize(("kind", "document"), ACCEPTED)
+def test_a_policy_is_accepted(kind: Any, document: dict[str, Any]) -> None:
+    from_text = parse(json.dumps(document), kind, origin="here")
+    assert len(from_text.statements) == len(parse(document, kind).statements)
+    assert from_text.origin == "here"
+    assert all(statement.policy is from_text for statement in from_text.statements)
+
+
+REFUSED = [  # type, document, words of the message
+    ("identity", [], "Syntax errors in policy."),
+    ("identity", {}, "Statement"),
+    ("identity", doc(), "Statement"),
+    ("identity", doc("x"), "Syntax errors"),
+    ("identity", doc(GOOD, version="2012-10-17"), "Unknown field version"),
+    ("identity", {"Version": "2013-10-17", "Statement": GOOD}, "Syntax errors in policy."),
+    ("identity", {"Version": 2012, "Statement": GOOD}, "Syntax errors in policy."),
+    ("identity", doc(GOOD | {"Principal": "*"}), "Policy document should not specify a principal."),
+    ("scp", doc(GOOD | {"Principal": "*"}), "Has prohibited field Principal"),
+    ("identity", doc(GOOD | {"Extra": 1}), "Unknown field Extra"),
+    ("identity", doc(GOOD | {"action": "s3:*"}), "Unknown field action"),
+    ("identity", doc(without(GOOD, "Effect")), "Missing required field Effect"),
+    ("identity", doc(GOOD | {"Effect": "allow"}), "Invalid effect: allow"),
+    ("identity", doc(GOOD | {"Effect": ["Allow"]}), "Invalid effect"),
+    ("identity", doc(without(GOOD, "Action")), "Policy statement must contain actions."),
+    ("identity", doc(GOOD | {"Action": []}), "Policy statement must contain actions."),
+    ("identity", doc(GOOD | {"NotAction": "s3:*"}), "both Action and NotAction"),
+    ("identity", doc(GOOD | {"Action": ""}), "Syntax errors"),
+    ("identity", doc(GOOD | {"Action": [1]}), "Syntax errors"),
+    ("identity", doc(GOOD | {"Action": "GetObject"}), "Actions/Conditions must be prefaced by a vendor"),
+    ("identity", doc(GOOD | {"Action": "s3:Get:Object"}), "Actions/Condition can contain only one colon."),
+    ("identity", doc(GOOD | {"Action": "s3!:GetObject"}), "Vendor s3! is not valid"),
+    ("identity", doc(GOOD | {"Action": "s*:GetObject"}), "Vendor s* is not valid"),
+    ("identity", doc(GOOD | {"Action": ":GetObject"}), "Vendor  is not valid"),
+    ("identity", doc(GOOD | {"Action": "s3:"}), "Syntax errors"),
+    ("identity", doc(GOOD | {"Action": "s3:Get Object"}), "Syntax errors"),
+    ("identity", doc(without(GOOD, "Resource")), "Policy statement must contain resources."),
+    ("identity", doc(GOOD | {"Resource": None}), "Syntax errors"),
+    ("identity", doc(GOOD | {"NotResource": "*"}), "both Resource and NotResource"),
+    ("identity", doc(GOOD | {"Resource": "bucket"}), 'Resource bucket must be in ARN format or "*".'),
+    ("identity", doc(GOOD | {"Resource": "arn:a!s:s3:::b"}), 'Partition "a!s" is not valid for resource'),
+    ("identity", doc(GOOD | {"Resource": "arn:aws:s3:::${aws:username"}), "not closed"),
+    ("identity", doc(GOOD | {"Sid": "a b"}), "Statement IDs (SID) must be alpha-numeric."),
+    ("identity", doc(GOOD | {"Sid": 1}), "Statement IDs (SID) must be alpha-numeric."),
+    ("identity", doc(GOOD | {"Sid": "A"}, GOOD | {"Sid": "A"}),
+     "Statement IDs (SID) in a single policy must be unique."),
+    ("identity", doc(GOOD | {"Condition": []}), "Condition is an object"),
+    ("identity", doc(GOOD | {"Condition": {"StringEquals": "a"}}), "a condition is"),
+    ("identity", doc(GOOD | {"Condition": {"Strange": {"aws:x": "a"}}}), "Invalid Condition type : Strange"),
+    ("identity", doc(GOOD | {"Condition": {"StringEquals": {"x": "a"}}}), "prefaced by a vendor"),
+    ("identity", doc(GOOD | {"Condition": {"StringEquals": {"aws:x": None}}}), "is not text"),
+    ("identity", doc(GOOD | {"Condition": {"StringEquals": {"aws:x": {}}}}), "is not text"),
+    ("identity", doc(GOOD | {"Condition": {"StringEquals": {"aws:x": [["a"]]}}}), "is not text"),
+    ("identity", doc(GOOD | {"Condition": {"StringEquals": {"aws:x": []}}}), "has no value"),
+    ("identity", doc(GOOD | {"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/99"}}}), "is invalid"),
+    ("resource", doc(without(ANY, "Principal")), "Missing required field Principal"),
+    ("resource", doc(without(ANY, "Resource")), "Policy statement must contain resources."),
+    ("resource", doc(ANY | {"NotPrincipal": "*"}), "both Principal and NotPrincipal"),
+    ("resource", doc(without(ANY, "Principal", NotPrincipal={"AWS": "111122223333"})), "Allow with NotPrincipal"),
+    ("resource", doc(ANY | {"Principal": {}}), "Invalid principal in policy"),
+    ("resource", doc(ANY | {"Principal": "111122223333"}), "Invalid principal in policy"),
+    ("resource", doc(ANY | {"Principal": {"AWS": []}}), "Invalid principal in policy"),
+    ("resource", doc(ANY | {"Principal": {"AWS": "1111"}}), "Invalid principal in policy"),
+    ("resource", doc(ANY | {"Principal": {"AWS": "arn:aws:iam::111122223333:user/*"}}), "Invalid principal in policy"),
+    ("resource", doc(ANY | {"Principal": {"AWS": "arn:aws:iam::111122223333:group/g"}}), "Invalid principal in policy"),
+    ("resource", doc(ANY | {"Principal": {"AWS": "arn:aws:iam::111122223333:user/${aws:x}"}}), "Invalid principal"),
+    ("resource", doc(ANY | {"Principal": {"Aws": "*"}}), "unknown principal type"),
+    ("resource", doc(ANY | {"Principal": {"Service": "s3"}}), "Invalid principal in policy"),
+    ("resource", doc(ANY | {"Principal": {"CanonicalUser": "*"}}), "Invalid principal in policy"),
+    ("trust", doc(without(TRUST, "Principal")), "Missing required field Principal"),
+    ("trust", doc(TRUST | {"Resource": "*"}), "Has prohibited field Resource"),
+    ("trust", doc(TRUST | {"NotResource": "*"}), "Has prohibited field NotResource"),
+    ("trust", doc(without(TRUST, "Principal", NotPrincipal="*", Effect="Deny")), "Has prohibited field NotPrincipal"),
+    ("trust", doc(TRUST | {"Action": "s3:GetObject"}), "AssumeRole policy may only specify STS AssumeRole actions."),
+    ("rcp", doc(ANY | {"Principal": {"AWS": "111122223333"}}), "must be"),
+    ("rcp", doc(without(ANY, "Principal", NotPrincipal="*", Effect="Deny")), "Has prohibited field NotPrincipal"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "document", "words"), REFUSED)
+def test_a_malformed_policy_is_refused_in_words(kind: Any, document: Any, words: str) -> None:
+    with pytest.raises(MalformedPolicy) as refused:
+        parse(document, kind)
+    assert words in refused.value.message
+    with pytest.raises(MalformedPolicy) as refused:
+        parse(json.dumps(document), kind)
+    assert words in refused.value.message
+
+
+TEXTS = [
+    ("", "Json"),
+    ("{", "Json"),
+    ("null", "Syntax errors"),
+    ('{"Version": "2012-10-17", "Version": "2012-10-17", "Statement": []}', "duplicate element 'Version'"),
+    ('{"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Effect": "Deny"}}', "duplicate"),
+    ('{"Statement": NaN}', "Json"),
+    ('{"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Sid": "\\ud800"}]}', "Json"),
+    ("[" * 100_000, "Syntax errors"),
+    ('{"a":' * 20_000, "Syntax errors"),
+    ('{"Statement": ' + "1" * 10_000 + "}", ""),
+    (" " * (MOST_CHARACTERS + 1), "larger"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), TEXTS, ids=range(len(TEXTS)))
+def test_text_that_is_no_policy_is_refused(text: str, words: str) -> None:
+    with pytest.raises(MalformedPolicy) as refused:
+        parse(text)
+    assert words in refused.value.message
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    with pytest.raises(MalformedPolicy):
+        parse(b'{"Statement": "\xff"}')
+
+
+def test_brackets_in_texts_are_not_depth() -> None:
+    assert parse(json.dumps(doc(GOOD | {"Resource": "arn:aws:s3:::" + "[" * 100}))).statements
+
+
+@pytest.mark.parametrize("version", ["2008-10-17", None])
+def test_what_iam_stores_must_have_the_newest_version(version: str | None) -> None:
+    document: dict[str, Any] = {"Statement": [GOOD]}
+    if version is not None:
+        document["Version"] = version
+    with pytest.raises(MalformedPolicy) as refused:
+        parse(document, newest_version_only=True)
+    assert refused.value.message == "Policy document must be version 2012-10-17 or greater."
+
+
+def test_a_service_may_do_without_resources() -> None:
+    statement = without(ANY, "Resource")
+    assert parse(doc(statement), "resource", resource_optional=True).statements[0].resources == ("*",)
+
+
+def test_statements_say_which_they_are() -> None:
+    policy = parse(doc(GOOD | {"Sid": "Read"}, GOOD))
+    assert [statement.label for statement in policy.statements] == ['statement "Read"', "statement 2"]
+
+
+def test_a_regular_expression_in_a_document_takes_no_time() -> None:
+    """The depth check looks at strings with a pattern that cannot backtrack."""
+    with pytest.raises(MalformedPolicy):
+        parse('{"a": "' + "\\" * 100_000)
