@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from freehold.crypto import envelope
@@ -12,6 +14,7 @@ from freehold.crypto.aead import IntegrityError, Sealer
 from freehold.errors import AwsError
 from freehold.services.kms import loaded, material
 from freehold.services.kms.records import KEYS, MATERIALS, TOMBSTONES
+from freehold.storage.database import connect
 
 DAY = 86_400
 
@@ -158,6 +161,40 @@ def test_a_deleted_keys_material_is_in_no_file_and_opens_nothing(kms: Any, key_i
     with pytest.raises(AwsError) as refused:
         kms("Decrypt", CiphertextBlob=blob)
     assert refused.value.code == "NotFoundException"
+
+
+def pages(directory: Path, page_key: bytes) -> bytes:
+    """What whoever holds the root key can read in the data directory: the database's pages, and its log."""
+    copy = directory.parent / "copy.db"
+    shutil.copy(directory / "records.db", copy)
+    connection = apsw.Connection(str(copy))
+    connection.execute("PRAGMA cipher = 'aegis'")
+    connection.execute(f'PRAGMA key = "raw:{page_key.hex()}"')
+    connection.pragma("journal_mode", "delete")
+    connection.execute("PRAGMA rekey = ''")
+    connection.close()
+    assert copy.read_bytes().startswith(b"SQLite format 3")
+    return copy.read_bytes()
+
+
+def test_deleted_material_is_not_even_in_unused_pages_under_the_root_key(kms: Any, key_id: str) -> None:
+    kept = kms("CreateKey")["KeyMetadata"]["KeyId"]
+    kms.app.records.purge()
+    connection = connect(kms.data / "records.db", kms.root_key.sealing_key("pages"))
+    rows = [value for (value,) in connection.execute('SELECT value FROM "r.kms.materials"')]
+    connection.close()
+    assert len(rows) == 2
+    parts = [row[10:90] for row in rows]
+    before = pages(kms.data, kms.root_key.sealing_key("pages"))
+    assert all(part in before for part in parts)
+
+    kms("ScheduleKeyDeletion", KeyId=key_id, PendingWindowInDays=7)
+    kms.app.clock.advance(8 * DAY)
+    kms.sweep()
+    assert (kms.data / "records.db-wal").stat().st_size == 0
+    after = pages(kms.data, kms.root_key.sealing_key("pages"))
+    assert sorted(part in after for part in parts) == [False, True]
+    assert kms("Encrypt", KeyId=kept, Plaintext=b"text")
 
 
 def test_the_sweeper_leaves_alone_what_was_cancelled(kms: Any, key_id: str) -> None:
