@@ -99,6 +99,9 @@ class Table:
             raise MethodNotAllowed(Method=method[:32])
         unknown = sorted(name for name in query if name in level.markers and name not in chosen.known)
         if unknown:
+            for name in unknown:
+                if any(one.literals.get(name) for one in level.candidates):
+                    raise InvalidArgument(f"The value of {name} is not valid.", ArgumentName=name)
             if not chosen.literals:
                 raise MethodNotAllowed(Method=method[:32])
             names = ", ".join(sorted([*chosen.literals, *unknown]))

@@ -62,11 +62,11 @@ class RestXmlCodec:
             elif prefix is not None and name.startswith(prefix[0]):
                 out.setdefault(prefix[1], {})[name[len(prefix[0]) :]] = value
         if route.query:
-            find = self._query.get
+            find_argument = self._query.get
             for name, value in route.query.items():
-                found = find(name)
-                if found is not None and (value or found[2]):
-                    out[found[0]] = found[1](value)
+                argument = find_argument(name)
+                if argument is not None and (value or argument[2]):
+                    out[argument[0]] = argument[1](value)
         if self._body is not None:
             self._body(request.body, out)
         for member, refusal in self._required:

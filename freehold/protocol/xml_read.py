@@ -27,7 +27,11 @@ class Node:
 
 def parse(document: bytes) -> Node:
     """The root of a document."""
-    # Declared encodings are overridden: what isn't UTF-8 is refused, whatever it says.
+    # What isn't UTF-8 is refused whatever it declares: expat would still follow a byte order mark to UTF-16.
+    try:
+        document.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedXml() from None
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
     parser.ordered_attributes = True

@@ -24,7 +24,6 @@ from freehold.protocol.codec import codec
 from freehold.protocol.route import route
 from freehold.services.operation import SERVED
 
-
 ENDPOINT = "http://127.0.0.1:8080"
 LOADER = botocore.loaders.Loader(extra_search_paths=[str(models.OWN_MODELS)])
 PROPERTY = settings(
