@@ -41,7 +41,8 @@ def timestamp_of_http_date(text: str) -> str | None:
         return text
     try:
         moment = parsedate_to_datetime(text)
-        return None if moment.tzinfo is None else compact(moment.timestamp())
+        # Some clients write the zone as -0000, which the parser takes for none.
+        return compact((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 

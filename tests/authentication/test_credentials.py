@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import pickle
-from dataclasses import asdict
+import string
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from freehold.authentication.key_ids import account_of_access_key_id, new_access
 from freehold.authorization.principal import Principal, Session
 from freehold.crypto.aead import Sealer
 
+ALPHABET = string.ascii_letters + string.digits + "+/"
 SESSION = Session(
     issued_at=1000,
     expires_at=4600,
@@ -100,6 +102,21 @@ def test_a_token_with_any_changed_character_is_refused() -> None:
     for other in (issued.token + "=", issued.token + "\n", " " + issued.token, issued.token[:-4], "", "A" * 20_000):
         with pytest.raises(InvalidToken):
             tokens.open(issued.access_key_id, other)
+
+
+def test_another_spelling_of_a_token_is_refused() -> None:
+    tokens = sealer()
+    spellings = 0
+    for length in range(4):
+        issued = tokens.issue(replace(PRINCIPAL, name="n" * length))
+        text = issued.token.rstrip("=")
+        for last in ALPHABET:
+            other = text[:-1] + last + issued.token[len(text) :]
+            if other != issued.token and base64.b64decode(other) == base64.b64decode(issued.token):
+                spellings += 1
+                with pytest.raises(InvalidToken):
+                    tokens.open(issued.access_key_id, other)
+    assert spellings
 
 
 @given(st.text(max_size=60) | st.binary(max_size=60).map(lambda data: base64.b64encode(data).decode()))

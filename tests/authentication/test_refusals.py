@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -309,3 +311,45 @@ def test_a_changed_secret_is_not_found_among_kept_signing_keys() -> None:
     check(request, at)
     with pytest.raises(AwsError):
         check(request, at, Keys(secret="another secret"))
+
+
+@pytest.mark.parametrize("service", ["s3", "kms"])
+def test_a_date_header_does_where_there_is_no_x_amz_date(service: str) -> None:
+    request = signed(service, headers={**HEADERS.get(service, {}), "Date": "now"})
+    assert "x-amz-date" not in request.headers
+    moment = parsedate_to_datetime(request.headers["date"].replace("-0000", "+0000"))
+    assert check(request, moment.timestamp()).signed_at == int(moment.timestamp())
+    later = (moment + timedelta(seconds=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    for other in (later, "yesterday", "", "20150830"):
+        with pytest.raises(AwsError):
+            check(with_header(request, "date", other), moment.timestamp())
+
+
+@pytest.mark.parametrize("part", ["Credential", "SignedHeaders", "Signature"])
+def test_a_part_of_an_authorization_that_comes_twice_is_refused(part: str) -> None:
+    request = signed("s3")
+    twice = next(item for item in request.headers["authorization"].split(" ") if item.startswith(part)).rstrip(",")
+    error = refusal(with_header(request, "authorization", request.headers["authorization"] + ", " + twice))
+    assert error.code == "AuthorizationHeaderMalformed"
+
+
+def test_the_parts_of_an_authorization_come_in_any_order() -> None:
+    request = signed("s3")
+    algorithm, *parts = request.headers["authorization"].replace(",", "").split(" ")
+    for order in (parts, parts[::-1], parts):
+        for comma in (",", ", ", " , "):
+            check(with_header(request, "authorization", f"{algorithm} {comma.join(order)}"), signed_at(request))
+
+
+def test_an_older_version_in_a_query_or_a_form_is_not_anonymous() -> None:
+    form = {"host": "h", "content-type": "application/x-www-form-urlencoded"}
+    for request, code in (
+        (Request("GET", "/b/k", "AWSAccessKeyId=a&Signature=b&Expires=1", {"host": "h"}), "InvalidRequest"),
+        (
+            Request("POST", "/", "", form, b"AWSAccessKeyId=a&Action=ListUsers&SignatureVersion=2"),
+            "IncompleteSignature",
+        ),
+    ):
+        with pytest.raises(AwsError) as caught:
+            check(request, 0)
+        assert caught.value.code == code
