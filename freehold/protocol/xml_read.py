@@ -1,4 +1,4 @@
-"""XML documents as small trees, from expat: UTF-8 only, no document types or entities, limited depth.
+"""XML documents as small trees, from expat: UTF-8 only, no document types or entities, limited depth and size.
 
 Prefixes are dropped from names, and namespaces are not compared, as S3 does not. Raises MalformedXML.
 """
@@ -11,6 +11,8 @@ from xml.parsers import expat
 from freehold.protocol.refusals import MalformedXml
 
 MOST_DEPTH = 32
+MOST_ELEMENTS = 100_000
+"""Room for CompleteMultipartUpload's 10,000 parts with their checksums."""
 
 
 class Node:
@@ -34,12 +36,16 @@ def parse(document: bytes) -> Node:
         raise MalformedXml() from None
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
+    parser.buffer_size = 65_536
     parser.ordered_attributes = True
     top = Node("", None)
     stack = [top]
+    left = MOST_ELEMENTS
 
     def start(name: str, attributes: list[str]) -> None:
-        if len(stack) > MOST_DEPTH:
+        nonlocal left
+        left -= 1
+        if len(stack) > MOST_DEPTH or left < 0:
             raise MalformedXml()
         made = Node(name.rpartition(":")[2], _attributes(attributes) if attributes else None)
         stack[-1].children.append(made)

@@ -239,6 +239,7 @@ DOCUMENTS = [
     '<?xml version="1.0" encoding="UTF-16"?><Delete><Object><Key>a</Key></Object></Delete>'.encode("utf-16"),
     b"<a>" * 10_000,
     b"<Delete>" + b"<Object>" * 100 + b"</Object>" * 100 + b"</Delete>",
+    b"<Delete>" + b"<Object><Key>a</Key></Object>" * 60_000 + b"</Delete>",
     BOMB,
     EXTERNAL,
 ]
