@@ -8,14 +8,12 @@ https://smithy.io/2.0/aws/protocols/aws-restxml-protocol.html
 
 from __future__ import annotations
 
-import secrets
-from binascii import b2a_base64
 from collections.abc import Callable
 from typing import Any
 
 from freehold.errors import AwsError
 from freehold.message import Request, Response
-from freehold.protocol import query, s3_names, timestamps, validate, xml_read, xml_write
+from freehold.protocol import query, s3_names, validate, xml_read
 from freehold.protocol.models import OperationModel, Reference, ServiceModel, Shape
 from freehold.protocol.refusals import (
     InvalidArgument,
@@ -24,13 +22,10 @@ from freehold.protocol.refusals import (
     MalformedXml,
     MissingRequestBody,
 )
+from freehold.protocol.rest_reply import DECLARATION, HOST_ID, XML, Reply
 from freehold.protocol.validate import BROKEN, Broken
 from freehold.protocol.xml_read import Node
 from freehold.protocol.xml_write import escaped
-
-_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
-_XML = ("Content-Type", "application/xml")
-_HOST_ID = ("x-amz-id-2", b2a_base64(secrets.token_bytes(48), newline=False).decode("ascii"))
 
 TextReader = Callable[[str], Any]
 NodeReader = Callable[[Node], Any]
@@ -48,7 +43,7 @@ class RestXmlCodec:
         self._body: Callable[[bytes, dict[str, Any]], None] | None = None
         if operation.input is not None:
             self._compile_input(operation.input)
-        self._reply = _Reply(operation)
+        self._reply = Reply(operation)
 
     def parse(self, request: Request, route: Any) -> dict[str, Any]:
         """The operation's parameters but for a streaming body. Raises InvalidArgument, MalformedXML …"""
@@ -304,138 +299,15 @@ class _NodeReaders:
         return read
 
 
-# --- replies ------------------------------------------------------------------------------------------------------
-
-
-class _Reply:
-    """Serializes one operation's results."""
-
-    def __init__(self, operation: OperationModel) -> None:
-        self._status = operation.response_code
-        self._partial = operation.service.name == "s3" and operation.name in s3_names.PARTIAL_CONTENT
-        self._headers: list[tuple[str, str, Callable[[Any], str]]] = []
-        self._prefix: tuple[str, str] | None = None
-        self._status_member: str | None = None
-        self._raw_payload: str | None = None
-        self._xml: Callable[[dict[str, Any]], str] | None = None
-        if operation.output is not None:
-            self._compile(operation.output, operation)
-
-    def _compile(self, shape: Shape, operation: OperationModel) -> None:
-        namespace = operation.service.xml_namespace or s3_names.NAMESPACE
-        in_body = False
-        for name, reference in shape.members.items():
-            wire = reference.location_name or name
-            if reference.location == "header":
-                self._headers.append((name, wire, _header_text(reference)))
-            elif reference.location == "headers":
-                self._prefix = (wire, name)
-            elif reference.location == "statusCode":
-                self._status_member = name
-            else:
-                in_body = True
-        if shape.payload is not None:
-            reference = shape.members[shape.payload]
-            if reference.shape.type in ("blob", "string"):
-                self._raw_payload = shape.payload
-            elif not reference.shape.eventstream:
-                root = reference.location_name or reference.shape.location_name or shape.payload
-                self._xml = _document(root, namespace, reference.shape, shape.payload)
-        elif operation.name == "GetBucketLocation":
-            self._xml = _location_constraint(namespace)
-        elif in_body:
-            root = s3_names.ROOTS.get(operation.name) or shape.location_name or operation.name + "Result"
-            self._xml = _document(root, namespace, shape, None)
-
-    def serialize(self, result: dict[str, Any], request_id: str) -> Response:
-        headers = [("x-amz-request-id", request_id), _HOST_ID]
-        if result:
-            get = result.get
-            for name, wire, text in self._headers:
-                value = get(name)
-                if value is not None:
-                    headers.append((wire, text(value)))
-            if self._prefix is not None:
-                for key, value in (get(self._prefix[1]) or {}).items():
-                    headers.append((self._prefix[0] + key, header_value(value)))
-        status = self._status
-        if self._status_member is not None:
-            status = result.get(self._status_member) or status
-        elif self._partial and result.get("ContentRange") is not None:
-            status = 206
-        if self._raw_payload is not None:
-            body = result.get(self._raw_payload, b"")
-            return Response(status, headers, body.encode() if isinstance(body, str) else body)
-        if self._xml is None:
-            return Response(status, headers, b"")
-        document = self._xml(result)
-        if not document:
-            return Response(status, headers, b"")
-        headers.append(_XML)
-        return Response(status, headers, document.encode())
-
-
-def _document(root: str, namespace: str, shape: Shape, payload: str | None) -> Callable[[dict[str, Any]], str]:
-    contents = xml_write.Writers("rest-xml").contents(shape)
-    head, tail = f'{_DECLARATION}<{root} xmlns="{escaped(namespace)}">', f"</{root}>"
-
-    def write(result: dict[str, Any]) -> str:
-        value = result if payload is None else result.get(payload)
-        if value is None:
-            return ""
-        out = [head]
-        contents(value, out)
-        out.append(tail)
-        return "".join(out)
-
-    return write
-
-
-def _location_constraint(namespace: str) -> Callable[[dict[str, Any]], str]:
-    """GetBucketLocation's answer has no element around its only member."""
-
-    def write(result: dict[str, Any]) -> str:
-        text = escaped(result.get("LocationConstraint") or "")
-        return f'{_DECLARATION}<LocationConstraint xmlns="{escaped(namespace)}">{text}</LocationConstraint>'
-
-    return write
-
-
-def _header_text(reference: Reference) -> Callable[[Any], str]:
-    shape = reference.shape
-    if shape.type == "timestamp":
-        wanted = reference.timestamp_format
-        return timestamps.to_iso8601_milliseconds if wanted == "iso8601" else timestamps.to_http_date
-    if shape.type == "boolean":
-        return lambda value: "true" if value else "false"
-    if shape.type == "list":
-        return lambda value: ",".join(header_value(part) for part in value)
-    if shape.type == "string":
-        return header_value
-    return str
-
-
-def header_value(value: Any) -> str:
-    """Text that is safe in a header: no line ends or other controls, and RFC 2047 for what isn't Latin-1."""
-    text = value if type(value) is str else str(value)
-    if text.isascii() and text.isprintable():
-        return text
-    try:
-        text.encode("latin-1")
-    except UnicodeEncodeError:
-        return f"=?UTF-8?B?{b2a_base64(text.encode('utf-8', 'replace'), newline=False).decode('ascii')}?="
-    return "".join(character if character >= " " and character != "\x7f" else " " for character in text)
-
-
 def serialize_error(service: ServiceModel | None, error: AwsError, request_id: str, *, bare: bool = False) -> Response:
     """`<Error><Code/><Message/>…<RequestId/><HostId/></Error>`; `bare` (a HEAD request) leaves the body out."""
-    headers = [("x-amz-request-id", request_id), _HOST_ID]
+    headers = [("x-amz-request-id", request_id), HOST_ID]
     if bare or error.status == 304:
         return Response(error.status, headers, b"")
-    out = [f"{_DECLARATION}<Error><Code>{escaped(error.code)}</Code><Message>{escaped(error.message)}</Message>"]
+    out = [f"{DECLARATION}<Error><Code>{escaped(error.code)}</Code><Message>{escaped(error.message)}</Message>"]
     for name, value in error.members.items():
         if value is not None:
             out.append(f"<{name}>{escaped(str(value))}</{name}>")
-    out.append(f"<RequestId>{escaped(request_id)}</RequestId><HostId>{_HOST_ID[1]}</HostId></Error>")
-    headers.append(_XML)
+    out.append(f"<RequestId>{escaped(request_id)}</RequestId><HostId>{HOST_ID[1]}</HostId></Error>")
+    headers.append(XML)
     return Response(error.status, headers, "".join(out).encode())
