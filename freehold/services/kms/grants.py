@@ -139,8 +139,6 @@ def _may_create(call: Call, params: Params) -> list[Permission]:
         if kind in constraints:
             context["kms:grantconstrainttype"] = kind
             add_encryption_context(context, constraints[kind])
-    if "SourceArn" in constraints:
-        context["kms:grantconstraintsourcearn"] = constraints["SourceArn"]
     permission = managing(call, key, "kms:CreateGrant", context)
     if permission.grants:
         able = {grant.grant_id for grant, _ in key.grants_for(call) if passes_on(grant, params)}

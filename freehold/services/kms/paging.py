@@ -28,7 +28,7 @@ def last_seen(params: Params, parts: int) -> tuple[str, ...] | None:
     except (binascii.Error, ValueError):
         raise InvalidMarker from None
     found = tuple(read.split("\n"))
-    if len(found) != parts or marker(*found) != text or not all(found):
+    if len(found) != parts or marker(*found) != text or not all(part.isprintable() and part for part in found):
         raise InvalidMarker
     return found
 

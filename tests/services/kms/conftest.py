@@ -1,14 +1,17 @@
-"""KMS's operations in this process: real records, cryptography and decisions, without transport and audit."""
+"""KMS's operations in this process (real records, cryptography and decisions, without transport and audit), and what
+the tests with boto3 share."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from freehold.authentication.credentials import TokenSealer
 from freehold.authorization.context_keys import of_request
@@ -26,7 +29,7 @@ from freehold.storage.cache import Cache
 from freehold.storage.counters import SharedCounters
 from freehold.storage.sqlite import SqliteRecords
 
-DAY = 86_400
+Refused = Callable[..., AbstractContextManager[None]]
 
 
 class Parts(SimpleNamespace):
@@ -104,3 +107,19 @@ def kms(tmp_path: Path) -> Iterator[Deployment]:
 def key_id(kms: Deployment) -> str:
     made: str = kms("CreateKey")["KeyMetadata"]["KeyId"]
     return made
+
+
+@pytest.fixture(scope="session")
+def refused() -> Refused:
+    """`with refused("DisabledException", "is disabled"): …`: the client's error has this code, and this in its text."""
+
+    @contextmanager
+    def expect(code: str, *texts: str) -> Iterator[None]:
+        with pytest.raises(ClientError) as error:
+            yield
+        answer = error.value.response["Error"]
+        assert answer["Code"] == code, answer
+        for text in texts:
+            assert text in answer["Message"], answer
+
+    return expect
