@@ -28,7 +28,7 @@ class Acknowledged:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def write(self, commits: int) -> None:
-        """Under the write lock. One write within a sector: it happens or it doesn't."""
+        """Under the write lock, once so many are synced. One write within a sector: it happens or it doesn't."""
         os.pwrite(self._file, _encoded(commits), 0)
 
     def check(self, commits: int) -> None:

@@ -37,6 +37,7 @@ CHECKPOINT_AT_PAGES = 2_000
 """Of the write-ahead log (of 4 KiB). Reading gets slower with it, checkpointing more often writes more."""
 
 TRUNCATE_WITHIN_SECONDS = 10.0
+CLOSE_WITHIN_SECONDS = 5.0
 
 
 class SqliteRecords:
@@ -67,6 +68,8 @@ class SqliteRecords:
                 _sync_directory(directory)
                 # Pages of what was erased just before a crash may still be in the log.
                 _truncate(connection)
+                # All that the database holds is synced now. The file has its room before anything depends on it.
+                self._acknowledged.write(commits(connection))
             opened.pop_all()
         connection.set_wal_hook(self._log_grew)
         self._checkpoint_due = threading.Event()
@@ -111,8 +114,8 @@ class SqliteRecords:
         self._checkpoint_due.set()
         self._checkpointer.join()
         with self._lock, self._opening:
-            for connection in self._connections:
-                connection.close()
+            for connection in list(self._connections):
+                _close(connection)
             self._connections.clear()
         self._acknowledged.close()
         self._lock.close()
@@ -142,8 +145,9 @@ class SqliteRecords:
                 connection.close()
                 return
             try:
-                # Most of it without stopping anyone, then the rest, which is short, while nobody adds to it: only a log
-                # that was copied to its end is begun anew by the next writer.
+                # Most of it without stopping anyone, then what was added meanwhile, then the short rest while nobody
+                # adds to it: only a log that was copied to its end is begun anew by the next writer.
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                 with self._checkpoint_lock:
                     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
@@ -164,6 +168,20 @@ def _truncate(connection: apsw.Connection) -> None:
         except (apsw.BusyError, apsw.LockedError):
             if time.monotonic() > deadline:
                 raise
+            time.sleep(0.001)
+
+
+def _close(connection: apsw.Connection) -> None:
+    """Close it, even if its thread is in the middle of a statement."""
+    deadline = time.monotonic() + CLOSE_WITHIN_SECONDS
+    while True:
+        try:
+            connection.close()
+            return
+        except apsw.ThreadingViolationError:
+            if time.monotonic() > deadline:
+                raise
+            connection.interrupt()
             time.sleep(0.001)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import apsw
 
 from freehold.storage import keys
+from freehold.storage.cache import Counters
 from freehold.storage.database import ROWS_PER_FETCH, DatabaseReader, Statements, is_missing_table
 from freehold.storage.pending import DELETED, Pending
 from freehold.storage.records import Key
@@ -17,11 +18,12 @@ _ABSENT = object()
 class GroupTransaction:
     """A `Transaction`. Nothing reaches the database before `Group.apply`; to undo the work is to drop this."""
 
-    __slots__ = ("_base", "_group", "actions", "domains", "erases", "own")
+    __slots__ = ("_base", "_counters", "_group", "actions", "domains", "erases", "own")
 
-    def __init__(self, base: DatabaseReader, group: Pending) -> None:
+    def __init__(self, base: DatabaseReader, group: Pending, counters: Counters) -> None:
         self._base = base
         self._group = group
+        self._counters = counters
         self.own = Pending()
         self.domains: set[str] = set()
         self.actions: list[Callable[[], None]] = []
@@ -38,6 +40,7 @@ class GroupTransaction:
         self.erases = True
 
     def touch(self, domain: str) -> None:
+        self._counters.read(domain)  # an unknown domain fails this work, not its group
         self.domains.add(domain)
 
     def after_commit(self, action: Callable[[], None]) -> None:

@@ -81,6 +81,7 @@ class Writer:
         self._lock = lock
         self._acknowledged = acknowledged
         self._truncate = truncate
+        self._erasing = False
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -151,7 +152,7 @@ class Writer:
             actions: list[Callable[[], None]] = []
             erases = False
             for job in jobs:
-                transaction = GroupTransaction(self._reader, pending)
+                transaction = GroupTransaction(self._reader, pending, self._counters)
                 try:
                     job.result = job.work(transaction)
                 except BaseException as error:
@@ -175,14 +176,26 @@ class Writer:
             self._undo()
             raise
         if commits is not None:
-            self._acknowledged.write(commits)
-        if erases:
-            self._truncate(connection)
+            # What is committed must not be reported as failed; the count may be behind.
+            with contextlib.suppress(OSError):
+                self._acknowledged.write(commits)
+        self._erasing |= erases
+        if self._erasing:
+            self._finish_erasing()
         for action in actions:
             try:
                 action()
             except Exception:
                 _log.exception("an action after a commit failed")
+
+    def _finish_erasing(self) -> None:
+        """Empty the log. A reader that is stuck in mid-statement keeps it; then each group tries again, as does the
+        next start: what is committed must not be reported as failed."""
+        try:
+            self._truncate(self._connection)
+            self._erasing = False
+        except apsw.Error:
+            _log.exception("the log still holds pages of what was erased; the next commit tries again")
 
     def _undo(self) -> None:
         if self._connection.in_transaction:

@@ -130,7 +130,7 @@ def test_threads_never_read_older_than_what_was_acknowledged(store: Store) -> No
     threads = [threading.Thread(target=read) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for number in range(1, 150):
+    for number in range(1, 60):
         store.write(number)
         acknowledged[0] = number
     stop.set()

@@ -239,6 +239,17 @@ def test_when_the_room_ends_nothing_is_kept_and_the_writer_goes_on(records: Sqli
     assert len(list(records.reader().scan("t"))) == 20
 
 
+def test_a_count_that_cannot_be_written_fails_no_commit(
+    records: SqliteRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("freehold.storage.acknowledged.os.pwrite", refuse)
+    fill(records, 10)
+    assert len(list(records.reader().scan("t"))) == 10
+
+
 def test_when_sqlite_says_full_nothing_is_kept(records: SqliteRecords) -> None:
     fill(records, 10)
     connection = records._writer._connection
@@ -322,6 +333,25 @@ def test_an_erasure_waits_for_readers_but_not_for_ever(tmp_path: Path) -> None:
     records.close()
 
 
+def test_an_erasure_that_a_stuck_reader_prevents_is_finished_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("freehold.storage.sqlite.TRUNCATE_WITHIN_SECONDS", 0.0)
+    monkeypatch.setattr("freehold.storage.database.BUSY_TIMEOUT_MILLISECONDS", 10)
+    records = open_records(tmp_path)
+    fill(records, 30)
+    stuck = connect(tmp_path / "records.db", PAGE_KEY)
+    stuck.execute("BEGIN")
+    stuck.execute("SELECT count(*) FROM meta").fetchall()
+    records.submit(lambda transaction: transaction.erase("t", ("row", 7))).result(10)
+    assert "still holds pages" in caplog.text
+    assert (tmp_path / "records.db-wal").stat().st_size > 0
+    stuck.close()
+    fill(records, 1)
+    assert (tmp_path / "records.db-wal").stat().st_size == 0
+    records.close()
+
+
 def test_closing_leaves_one_file_without_a_log(tmp_path: Path) -> None:
     records = open_records(tmp_path)
     fill(records, 30)
@@ -333,6 +363,29 @@ def test_closing_leaves_one_file_without_a_log(tmp_path: Path) -> None:
         "write.lock",
         "write-turn.lock",
     }
+
+
+def test_closing_does_not_wait_for_threads_that_go_on_reading(tmp_path: Path) -> None:
+    records = open_records(tmp_path)
+    fill(records, 3000)
+    ended: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            while True:
+                list(records.reader().scan("t", limit=1000))
+        except BaseException as error:
+            ended.append(error)
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.05)
+    records.close()
+    for thread in threads:
+        thread.join(10)
+    assert len(ended) == 3
+    assert not (tmp_path / "records.db-wal").exists()
 
 
 def test_the_log_stays_short_under_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
