@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from freehold.authorization.permission import Permission
-from freehold.services.kms import grants, loaded, material, records, rotation, states
+from freehold.services.kms import grants, loaded, material, records, rotation, service_events, states
 from freehold.services.kms.errors import ValidationException
 from freehold.services.kms.permissions import find, managing, on_key, request_context
 from freehold.services.kms.records import ALIASES, ALIASES_OF_KEY, COUNTS, KEYS, KEYS_OF_ACCOUNT, TOMBSTONES, Tombstone
@@ -89,6 +89,7 @@ def destroy_due(app: App, tx: Transaction) -> None:
     for key in records.due(tx, now, "delete", _AT_MOST_PER_SWEEP):
         if key.state == states.PENDING_DELETION and key.deletion_at <= now:
             _destroy(tx, key, now)
+            service_events.tell(app, tx, "DeleteKey", key)
 
 
 def _destroy(tx: Transaction, key: Key, now: float) -> None:

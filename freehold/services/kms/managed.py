@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from freehold.services.kms import keys, policies, records, rotation
+from freehold.services.kms import keys, policies, records, rotation, service_events
 from freehold.services.kms.identifiers import new_key_id
 from freehold.services.kms.records import ALIASES, ALIASES_OF_KEY, Alias, Key, Mark
 
@@ -86,6 +86,7 @@ async def ensure_aws_managed(call: Call, service: str, *, account_id: str = "") 
         records.save(tx, key)
         ALIASES.put(tx, (account_id, region, alias), Alias(target_key_id=key.key_id, created_at=now, updated_at=now))
         ALIASES_OF_KEY.put(tx, (region, key.key_id, alias), Mark())
+        service_events.tell(app, tx, "CreateKey", key)
         return key.arn
 
     return await asyncio.wrap_future(app.records.submit(make))

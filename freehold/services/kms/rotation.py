@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from freehold.authorization.permission import Permission
-from freehold.services.kms import loaded, material, paging, records, states
+from freehold.services.kms import loaded, material, paging, records, service_events, states
 from freehold.services.kms.errors import LimitExceeded
 from freehold.services.kms.permissions import find, managing, on_key, request_context
 from freehold.services.kms.records import MATERIALS, Key, Material
@@ -62,6 +62,7 @@ def rotate_due(app: App, tx: Transaction) -> None:
         key.next_rotation_at += (int((now - key.next_rotation_at) // period) + 1) * period
         resume(tx, key)
         records.save(tx, key)
+        service_events.tell(app, tx, "RotateKey", key)
 
 
 @operation("kms.RotateKeyOnDemand", permissions=on_key("kms:RotateKeyOnDemand"), writes=True)

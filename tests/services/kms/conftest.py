@@ -3,6 +3,7 @@ the tests with boto3 share."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -45,7 +46,9 @@ class Deployment:
         self.data = directory / "data"
         self.data.mkdir()
         self.root_key = RootKey.create(directory / "root-key")
-        self.app: Any = Parts(root_key=self.root_key, clock=Clock(movable=True))
+        self.events: list[dict[str, Any]] = []
+        """What was to be audited in transactions."""
+        self.app: Any = Parts(root_key=self.root_key, clock=Clock(movable=True), audit=self)
         self._open()
         self.account = self.new_account()
 
@@ -62,6 +65,9 @@ class Deployment:
         account_id = self.write(lambda tx: accounts.create_account(tx, "test")).account_id
         arn = f"arn:aws:iam::{account_id}:root"
         return Principal(kind="root", account_id=account_id, arn=arn, unique_id=account_id, name="root")
+
+    def append_in(self, tx: Any, events: list[bytes]) -> None:
+        self.events += [json.loads(event) for event in events]
 
     def write(self, work: Any) -> Any:
         return self.app.records.submit(work).result(30)

@@ -47,7 +47,7 @@ CONSTRAINTS: list[tuple[dict[str, Any], dict[str, str], bool]] = [
     ({"EncryptionContextSubset": {"a": "1"}}, {}, False),
     ({"EncryptionContextEquals": {"a": "1"}}, {"a": "1"}, True),
     ({"EncryptionContextEquals": {"a": "1"}}, {"a": "1", "b": "2"}, False),
-    ({"SourceArn": "arn:aws:s3:::some-bucket"}, {}, False),
+    ({"SourceArn": "arn:aws:dynamodb:us-east-1:111122223333:table/t"}, {}, False),
 ]
 
 
