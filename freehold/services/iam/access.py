@@ -19,6 +19,7 @@ from freehold.authentication.credentials import (
     TokenSealer,
     UnknownAccessKey,
 )
+from freehold.authorization.document import Policy, PolicyType
 from freehold.authorization.gather import IdentityPolicies
 from freehold.authorization.principal import Kind, Principal, Session
 from freehold.clock import Clock
@@ -39,12 +40,19 @@ _NO_POLICIES = IdentityPolicies((), None)
 class _Held:
     """What is known since IAM's last change."""
 
-    __slots__ = ("identities", "keys", "sessions")
+    __slots__ = ("identities", "keys", "managed", "sessions")
 
     def __init__(self, reader: Reader) -> None:
         self.keys: dict[str, Credential] = {}
         self.sessions: dict[tuple[str, str], Credential] = {}
         self.identities: dict[str, IdentityPolicies] = {}
+        self.managed: dict[tuple[str, PolicyType], Policy] = {}
+
+    def managed_policy(self, reader: Reader, arn: str, type_: PolicyType = "identity") -> Policy:
+        found = self.managed.get((arn, type_))
+        if found is None:
+            found = self.managed[arn, type_] = policies_of.managed(reader, arn, type_)
+        return found
 
 
 class AccessDirectory:
@@ -89,7 +97,7 @@ class AccessDirectory:
         held = self._cache.get("iam", "access", _Held)
         found = held.identities.get(unique_id)
         if found is None:
-            found = self._load(lambda reader: _identity(reader, principal.kind, unique_id))
+            found = self._load(lambda reader: _identity(reader, held, principal.kind, unique_id))
             if unique_id:
                 held.identities[unique_id] = found
         return found
@@ -228,7 +236,7 @@ def _refuse_revoked(session: Session, not_before: int) -> None:
         raise ExpiredToken
 
 
-def _identity(reader: Reader, kind: Kind, unique_id: str) -> IdentityPolicies:
+def _identity(reader: Reader, held: _Held, kind: Kind, unique_id: str) -> IdentityPolicies:
     if kind == "operator":
         return IdentityPolicies((policies_of.compiled("operator", _OPERATE),), None)
     if kind == "root" or len(unique_id) == 12:  # an account id: root, or what root federated
@@ -236,4 +244,6 @@ def _identity(reader: Reader, kind: Kind, unique_id: str) -> IdentityPolicies:
     entity = records.by_unique_id(reader, unique_id)
     if not isinstance(entity, User | Role):
         return _NO_POLICIES
-    return IdentityPolicies(policies_of.of(reader, entity), policies_of.boundary_of(reader, entity))
+    policies = policies_of.of(reader, entity, lambda arn: held.managed_policy(reader, arn))
+    boundary = held.managed_policy(reader, entity.boundary, "boundary") if entity.boundary else None
+    return IdentityPolicies(policies, boundary)

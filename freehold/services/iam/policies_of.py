@@ -6,7 +6,7 @@ gathered anew from the records but nothing is parsed again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from freehold.authorization import document
@@ -40,8 +40,11 @@ def managed(reader: Reader, arn: str, type_: PolicyType = "identity") -> Policy:
     return compiled(arn, managed_document(reader, arn) or NOTHING, type_)
 
 
-def of(reader: Reader, entity: User | Role) -> tuple[Policy, ...]:
-    """All policies that give the user or role its permissions, those of the user's groups included."""
+def of(reader: Reader, entity: User | Role, managed: Callable[[str], Policy]) -> tuple[Policy, ...]:
+    """All policies that give the user or role its permissions, those of the user's groups included.
+
+    `managed` gives a compiled managed policy by its ARN (many entities have the same ones: cache behind it).
+    """
     owners: list[User | Role | Group] = [entity]
     if isinstance(entity, User):
         owners.extend(groups_of(reader, entity))
@@ -50,13 +53,9 @@ def of(reader: Reader, entity: User | Role) -> tuple[Policy, ...]:
         for owner in owners
         for policy in (
             *(compiled(name, text) for name, text in owner.inline.items()),
-            *(managed(reader, arn) for arn in owner.attached),
+            *map(managed, owner.attached),
         )
     )
-
-
-def boundary_of(reader: Reader, entity: User | Role) -> Policy | None:
-    return managed(reader, entity.boundary, "boundary") if entity.boundary else None
 
 
 def groups_of(reader: Reader, user: User) -> Iterator[Group]:

@@ -17,10 +17,21 @@ from freehold.services.iam.authorized import (
     request_tags,
     requested_boundary,
 )
-from freehold.services.iam.errors import DeleteConflict
+from freehold.services.iam.errors import DeleteConflict, InvalidInput
 from freehold.services.iam.records import ROLES, Role
 from freehold.services.iam.tags import checked_tags
 from freehold.services.operation import Params, Result
+
+_RESERVED = ("aws-service-role/", "aws-reserved/")
+
+
+def _refuse_reserved(path: str) -> None:
+    """Service-linked roles are known by their path, and exempt from service control policies: nobody else gets one.
+
+    Refused anywhere in a path, since a path may hold a colon and so look like an ARN of its own.
+    """
+    if any(reserved in path for reserved in _RESERVED):
+        raise InvalidInput(f"The path {path} is reserved for roles that services create.")
 
 
 @iam("CreateRole", on_new("CreateRole", "role", "RoleName", request_tags, requested_boundary), writes=True)
@@ -30,6 +41,7 @@ def create_role(call: Call, params: Params) -> Result:
     Users and roles that the trust policy names must exist and are kept by their unique ids.
     """
     name = params["RoleName"]
+    _refuse_reserved(params.get("Path") or "/")
     entities.refuse_taken_name(call.tx, "role", call.account_id, name)
     entities.count(call.tx, call.account_id, "role", 1)
     role = Role(

@@ -127,6 +127,14 @@ def test_a_path_is_never_walked(desk: Desk, root: Key) -> None:
         delegate("DeleteUser", UserName="boss")
 
 
+@pytest.mark.parametrize(
+    "path", ["/aws-service-role/x.amazonaws.com/", "/x:role/aws-service-role/", "/aws-reserved/sso.amazonaws.com/"]
+)
+def test_nobody_makes_a_service_linked_role(root: Key, path: str) -> None:
+    with refused("InvalidInput", "is reserved for roles that services create"):
+        root("CreateRole", RoleName="app", Path=path, AssumeRolePolicyDocument=trust(root.account))
+
+
 def test_what_was_authorized_is_what_is_changed(desk: Desk, root: Key) -> None:
     """The target is exchanged between the decision and the transaction."""
     delegate = desk.user(root, "delegate", allow("iam:DeleteUser", resource=f"arn:aws:iam::{root.account}:user/dev/*"))
