@@ -66,19 +66,27 @@ class SqliteRecords:
                 self._acknowledged = opened.enter_context(contextlib.closing(Acknowledged(path)))
                 self._acknowledged.check(commits(connection))
                 _sync_directory(directory)
-                # Pages of what was erased just before a crash may still be in the log.
-                _truncate(connection)
-                # All that the database holds is synced now. The file has its room before anything depends on it.
-                self._acknowledged.write(commits(connection))
+                erasing = not self._emptied(connection)
             opened.pop_all()
         connection.set_wal_hook(self._log_grew)
         self._checkpoint_due = threading.Event()
         self._writer = Writer(
-            connection, self._statements, counters, self._lock, self._acknowledged, truncate=_truncate
+            connection, self._statements, counters, self._lock, self._acknowledged, truncate=_truncate, erasing=erasing
         )
         self._connections.add(connection)
         self._checkpointer = threading.Thread(target=self._checkpoints, name="freehold-checkpoints", daemon=True)
         self._checkpointer.start()
+
+    def _emptied(self, connection: apsw.Connection) -> bool:
+        """Empty the log at the start: pages of what was erased just before a crash may be in it. False without room."""
+        try:
+            _truncate(connection)
+            # All that the database holds is synced now. The file has its room before anything depends on it.
+            self._acknowledged.write(commits(connection))
+        except (apsw.Error, OSError):
+            _log.exception("the log could not be emptied at the start; the first commit tries again")
+            return False
+        return True
 
     def reader(self) -> Reader:
         try:

@@ -73,6 +73,7 @@ class Writer:
         acknowledged: Acknowledged,
         *,
         truncate: Callable[[apsw.Connection], None],
+        erasing: bool,
     ) -> None:
         self._connection = connection
         self._statements = statements
@@ -81,7 +82,7 @@ class Writer:
         self._lock = lock
         self._acknowledged = acknowledged
         self._truncate = truncate
-        self._erasing = False
+        self._erasing = erasing
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False

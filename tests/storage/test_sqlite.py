@@ -239,6 +239,22 @@ def test_when_the_room_ends_nothing_is_kept_and_the_writer_goes_on(records: Sqli
     assert len(list(records.reader().scan("t"))) == 20
 
 
+def test_a_server_starts_on_a_full_disk_and_reads(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    records = open_records(tmp_path / "live")
+    fill(records, 400)
+    shutil.copytree(tmp_path / "live", tmp_path / "crashed")
+    records.close()
+    with no_room_beyond(40_000):  # the log is there, the database can't take it in
+        again = open_records(tmp_path / "crashed")
+        assert len(list(again.reader().scan("t"))) == 400
+        with pytest.raises(StorageFull):
+            fill(again, 400)
+    fill(again, 500)
+    again.close()
+    assert len(read_everything(tmp_path / "crashed")) == 500
+
+
 def test_a_count_that_cannot_be_written_fails_no_commit(
     records: SqliteRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
