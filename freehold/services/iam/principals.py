@@ -50,7 +50,7 @@ def arn_of(reader: Reader, unique_id: str) -> str:
 
 
 def _rewrite(policy_text: str, change: Callable[[str, str], str]) -> str:
-    policy = json.loads(policy_text)
+    policy = json.loads(policy_text, parse_float=str)  # 1.10 stays 1.10: conditions compare texts
     statements = policy.get("Statement", [])
     changed = False
     for statement in statements if isinstance(statements, list) else [statements]:

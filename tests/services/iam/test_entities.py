@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
 from desk import Desk, Key, allow, policy, refused, sized, trust
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from freehold.errors import AwsError
 
 SMALL = policy(allow("iam:GetUser"))
 
@@ -55,6 +60,20 @@ def test_pages_hold_everything_once(root: Key, noun: str, member: str, plural: s
     assert [item[member] for item in root(f"List{plural}", PathPrefix="/a/")[plural]] == ["n1", "n3", "n5"]
     with refused("ValidationError", "Invalid Marker."):
         root(f"List{plural}", Marker="not base64!")
+
+
+@given(
+    marker=st.one_of(
+        st.text(max_size=40), st.text(max_size=30).map(lambda t: b64encode(t.encode(errors="replace")).decode())
+    )
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_marker_gives_a_page_or_is_refused(root: Key, marker: str) -> None:
+    for operation in ("ListUsers", "ListPolicies", "ListAccountAliases", "GetAccountAuthorizationDetails"):
+        try:
+            assert "IsTruncated" in root(operation, Marker=marker, MaxItems=3)
+        except AwsError as error:
+            assert (error.code, error.message) == ("ValidationError", "Invalid Marker.")  # noqa: PT017
 
 
 @every_kind

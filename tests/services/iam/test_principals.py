@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import pytest
 from desk import Desk, Key, policy, refused, trust
 
+from freehold.authorization import document as document_
 from freehold.services.iam import records
 from freehold.services.iam.principals import InvalidPrincipal, to_arns, to_unique_ids
 
@@ -52,6 +53,17 @@ def test_an_arn_outside_the_principal_is_left_alone(desk: Desk, ids: dict[str, s
     statement = {"Effect": "Deny", "Principal": {"AWS": ids["user_arn"]}, "Action": "*", "Resource": ids["user_arn"]}
     kept = json.loads(to_unique_ids(desk.worker.records.reader(), policy(statement)))["Statement"][0]
     assert (kept["Principal"]["AWS"], kept["Resource"]) == (ids["user"], ids["user_arn"])
+
+
+def test_binding_changes_no_value_of_a_condition(desk: Desk, ids: dict[str, str]) -> None:
+    statement = f'''{{"Effect":"Deny","Principal":{{"AWS":"{ids["user_arn"]}"}},"Action":"*","Resource":"*",
+        "Condition":{{"StringEquals":{{"aws:RequestTag/v":[1.10, 1e2, 7, true, "ä"]}}}}}}'''
+    text = f'{{"Version":"2012-10-17","Statement":[{statement}]}}'
+    kept = to_unique_ids(desk.worker.records.reader(), text)
+    assert ids["user"] in kept
+    for version in (text, kept):
+        (condition,) = document_.parse(version, "resource").statements[0].conditions
+        assert condition.wanted == ("1.10", "1e2", "7", "true", "ä")
 
 
 def test_the_id_of_what_is_gone_is_shown_and_cannot_be_written_again(
