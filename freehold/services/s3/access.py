@@ -38,7 +38,8 @@ CONTEXT_PARAMS = {
     "IfNoneMatch": "s3:if-none-match",
 }
 """Members of a write whose values are condition keys."""
-LIST_CONTEXT_PARAMS = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter"}
+LIST_CONTEXT_PARAMS = (("Prefix", "prefix", "s3:prefix"), ("Delimiter", "delimiter", "s3:delimiter"))
+"""(member, query parameter, condition key)."""
 
 
 class Bucket:
@@ -169,11 +170,15 @@ def write_context(params: Params) -> dict[str, ContextValue]:
     return {key: str(params[member]) for member, key in CONTEXT_PARAMS.items() if member in params}
 
 
-def list_context(params: Params) -> dict[str, ContextValue]:
-    """The condition keys of a listing; a prefix or delimiter that isn't given is an absent key."""
-    keys: dict[str, ContextValue] = {
-        key: params[member] for member, key in LIST_CONTEXT_PARAMS.items() if member in params
-    }
+def list_context(call: Call, params: Params) -> dict[str, ContextValue]:
+    """The condition keys of a listing. One that isn't given is absent; one that is given as nothing is empty."""
+    keys: dict[str, ContextValue] = {}
+    query = "&" + call.request.query_string + "&"
+    for member, name, key in LIST_CONTEXT_PARAMS:
+        if member in params:
+            keys[key] = params[member]
+        elif f"&{name}=&" in query or f"&{name}&" in query:
+            keys[key] = ""
     most = params.get("MaxKeys")
     if most is not None:
         keys["s3:max-keys"] = str(most)

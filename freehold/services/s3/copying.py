@@ -22,8 +22,8 @@ from freehold.services.s3 import checksums, conditions, encryption, ranges
 from freehold.services.s3.access import Bucket, bucket_named, bucket_of, on_bucket, on_object, write_context
 from freehold.services.s3.bodies import context_of, part_context_of
 from freehold.services.s3.errors import AccessDenied, InvalidArgument, InvalidRequest, NoSuchKey
-from freehold.services.s3.multipart import UploadedPart, check_part_number, part_etag, put_part
-from freehold.services.s3.names import object_arn
+from freehold.services.s3.multipart import UploadedPart, part_etag, put_part
+from freehold.services.s3.names import check_part_number, object_arn
 from freehold.services.s3.objects import put_in_place, write_permissions
 from freehold.services.s3.ownership import check_acl
 from freehold.services.s3.reading import open_body

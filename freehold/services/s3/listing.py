@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MOST_KEYS = 1_000
 _STEPS_BEFORE_SEEKING = 4
 """A seek costs about as much as a few rows; a common prefix with fewer keys is stepped over."""
+_FEWEST_ROWS = 16
+"""Read at once after a seek; more and more while there is no reason for another."""
 
 
 class Page:
@@ -69,31 +71,38 @@ def _walk_by_prefix(
     options: dict[str, Any] = {"after": (bucket, after)} if after else {}
     if after and after == _common_prefix(after, prefix, delimiter):
         options = {"after_text": after}
-    count = 0
+    count, rows_at_once = 0, _FEWEST_ROWS
+    passed = ""
     while True:
-        passed = ""
-        steps = 0
-        for (_, found), entry in ENTRIES.scan(reader, (bucket,), text=prefix, **options):
+        rows = steps = 0
+        for (_, found), entry in ENTRIES.scan(reader, (bucket,), text=prefix, limit=rows_at_once, **options):
+            rows += 1
             key: str = found  # type: ignore[assignment]
             if passed and key.startswith(passed):
                 steps += 1
-                if steps >= _STEPS_BEFORE_SEEKING:
+                if steps == _STEPS_BEFORE_SEEKING:
                     break
                 continue
-            passed, steps = "", 0
-            common = _common_prefix(key, prefix, delimiter)
             if count == most:
                 page.truncated = True
                 return
             count += 1
+            steps = 0
+            common = _common_prefix(key, prefix, delimiter)
+            passed = common or ""
             if common is None:
                 page.contents.append((key, entry))
                 page.last = key
             else:
                 page.common_prefixes.append(common)
-                page.last = passed = common
+                page.last = common
         else:
-            return
+            if rows < rows_at_once:
+                return
+            rows_at_once = min(rows_at_once * 4, MOST_KEYS)
+            options = {"after_text": passed} if passed else {"after": (bucket, key)}
+            continue
+        rows_at_once = _FEWEST_ROWS
         options = {"after_text": passed}
 
 
@@ -107,7 +116,7 @@ def _common_prefix(key: str, prefix: str, delimiter: str) -> str | None:
 
 def _may_list(call: Call, params: Params) -> list[Permission]:
     """s3:ListBucket with s3:prefix, s3:delimiter and s3:max-keys."""
-    return [on_bucket(call, bucket_of(call, params), "s3:ListBucket", list_context(params))]
+    return [on_bucket(call, bucket_of(call, params), "s3:ListBucket", list_context(call, params))]
 
 
 @operation("s3.ListObjectsV2", permissions=_may_list, refuses=("OptionalObjectAttributes",), anonymous=True)
@@ -186,19 +195,25 @@ def encoded(params: Params) -> Any:
 
 
 def _shown(page: Page, encode: Any, owner: str | None) -> list[dict[str, Any]]:
-    moment = datetime.fromtimestamp
     owner_shown = None if owner is None else {"ID": canonical_id(owner)}
+    moments: dict[int, datetime] = {}
+    algorithms: dict[str, list[str]] = {}
     shown: list[dict[str, Any]] = []
     for key, entry in page.contents:
+        modified = entry.modified
+        moment = moments.get(modified)
+        if moment is None:
+            moment = moments[modified] = datetime.fromtimestamp(modified, UTC)
         item = {
             "Key": key if encode is _plain else encode(key),
-            "LastModified": moment(entry.modified, UTC),
+            "LastModified": moment,
             "ETag": f'"{entry.etag}"',
             "Size": entry.size,
             "StorageClass": "STANDARD",
         }
-        if entry.algorithm:
-            item["ChecksumAlgorithm"] = [entry.algorithm]
+        algorithm = entry.algorithm
+        if algorithm:
+            item["ChecksumAlgorithm"] = algorithms.get(algorithm) or algorithms.setdefault(algorithm, [algorithm])
             item["ChecksumType"] = entry.kind
         if owner_shown is not None:
             item["Owner"] = owner_shown

@@ -19,12 +19,12 @@ from freehold.services.s3.bodies import part_context_of
 from freehold.services.s3.errors import (
     BadDigest,
     EntityTooSmall,
-    InvalidArgument,
     InvalidPart,
     InvalidPartOrder,
     InvalidRequest,
     MalformedXML,
 )
+from freehold.services.s3.names import check_part_number
 from freehold.services.s3.objects import bucket_in, put_in_place, remember_bucket, write_permissions
 from freehold.services.s3.ownership import check_acl
 from freehold.services.s3.records import LAYOUTS, PARTS, UPLOADS, Encryption, Layout, ObjectRecord, Part, UploadRecord
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from freehold.services.call import Call
     from freehold.services.operation import Params, Result
 
-MOST_PARTS = 10_000
 SMALLEST_PART_BYTES = 5 * 1024 * 1024
 
 
@@ -106,15 +105,6 @@ class UploadedPart(NamedTuple):
     taken: Taken
     etag: str
     algorithm: str
-
-
-def check_part_number(number: int) -> None:
-    if not 1 <= number <= MOST_PARTS:
-        raise InvalidArgument(
-            f"Part number must be an integer between 1 and {MOST_PARTS}, inclusive",
-            ArgumentName="partNumber",
-            ArgumentValue=str(number),
-        )
 
 
 async def _take_part(call: Call, params: Params) -> None:

@@ -1,4 +1,4 @@
-"""Names of buckets and objects: what is allowed, and the ARNs and ids made of them. Pure.
+"""Names of buckets, objects and parts: what is allowed, and the ARNs and ids made of them. Pure.
 
 A bucket's name never becomes a path and an object's key never leaves the records, so `..` or a slash in a key is
 text like any other.
@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import re
 
-from freehold.services.s3.errors import InvalidBucketName, KeyTooLong
+from freehold.services.s3.errors import InvalidArgument, InvalidBucketName, KeyTooLong
 
 MAX_KEY_BYTES = 1024
+MOST_PARTS = 10_000
 
 _BUCKET_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]|\.(?=[a-z0-9])){1,61}[a-z0-9]", re.ASCII)
 _IP_ADDRESS = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", re.ASCII)
@@ -39,6 +40,16 @@ def check_key(key: str) -> None:
         size = len(key.encode())
         if size > MAX_KEY_BYTES:
             raise KeyTooLong(Size=str(size), MaxSizeAllowed=str(MAX_KEY_BYTES))
+
+
+def check_part_number(number: int) -> None:
+    """Raise InvalidArgument for a part number outside of 1 to 10,000."""
+    if not 1 <= number <= MOST_PARTS:
+        raise InvalidArgument(
+            f"Part number must be an integer between 1 and {MOST_PARTS}, inclusive",
+            ArgumentName="partNumber",
+            ArgumentValue=str(number),
+        )
 
 
 def bucket_arn(bucket: str) -> str:

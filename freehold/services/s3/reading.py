@@ -16,6 +16,7 @@ from freehold.services.s3 import checksums, conditions, encryption, ranges
 from freehold.services.s3.access import Bucket, bucket_of, object_permission, on_object
 from freehold.services.s3.bodies import Plaintext, open_inline, segments, stretch_of_part
 from freehold.services.s3.errors import InvalidArgument, InvalidPartNumber, InvalidRequest, NoSuchKey
+from freehold.services.s3.names import check_part_number
 from freehold.services.s3.objects import existing
 from freehold.services.s3.records import LAYOUTS, OBJECTS, Layout, ObjectRecord
 from freehold.storage.blobs import CorruptBlob
@@ -136,6 +137,7 @@ def _asked(call: Call, record: ObjectRecord, params: Params) -> Asked:
     text = params.get("Range")
     number = params.get("PartNumber")
     if number is not None:
+        check_part_number(number)
         if text is not None:
             raise InvalidRequest("Cannot specify both Range header and partNumber query parameter")
         return _asked_part(call, record, number)

@@ -17,7 +17,7 @@ from freehold.crypto import stream
 from freehold.message import BodyStream
 from freehold.services.s3 import garbage
 from freehold.services.s3.bodies import MOST_INLINE_BYTES
-from freehold.services.s3.checksums import Algorithm, Expected, encode, nothing_claimed
+from freehold.services.s3.checksums import ALGORITHMS, Algorithm, Expected, encode, nothing_claimed
 from freehold.services.s3.errors import EntityTooLarge, MissingContentLength
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ class Digests:
         self._expected = expected
         self._running = {row.name: row.new() for row in (expected.algorithm, expected.kept)}
         self._md5 = hashlib.md5(usedforsecurity=False) if with_md5 or expected.md5 is not None else None
+
+    @property
+    def slow(self) -> bool:
+        """Whether computing these costs more than handing a piece to another thread."""
+        return self._md5 is not None or any(ALGORITHMS[name].combine is None for name in self._running)
 
     def update(self, pieces: Iterable[bytes]) -> None:
         updates: list[Callable[[bytes], None]] = [running.update for running in self._running.values()]
@@ -132,7 +137,7 @@ async def _to_blob(
     pieces: list[bytes],
     gathered: int,
 ) -> Taken:
-    # Sealing and hashing of a piece run in two threads while the next one arrives.
+    # A piece is sealed and hashed while the next one arrives, in two threads where hashing is the slower of the two.
     under_way: tuple[Future[None], ...] = ()
     try:
         while True:
@@ -142,7 +147,10 @@ async def _to_blob(
                 gathered += len(piece)
             if pieces and (gathered >= PIECE_BYTES or not piece):
                 await _done(under_way)
-                under_way = (app.pool.submit(sink.write, pieces), app.pool.submit(digests.update, pieces))
+                if digests.slow:
+                    under_way = (app.pool.submit(sink.write, pieces), app.pool.submit(digests.update, pieces))
+                else:
+                    under_way = (app.pool.submit(_write, sink, digests, pieces),)
                 pieces, gathered = [], 0
             if not piece:
                 break
@@ -158,6 +166,11 @@ async def _to_blob(
         _abort(app, sink, under_way)
         raise
     return Taken(digests.size, md5, checksum, b"", name)
+
+
+def _write(sink: BlobSink, digests: Digests, pieces: list[bytes]) -> None:
+    digests.update(pieces)
+    sink.write(pieces)
 
 
 async def _done(under_way: tuple[Future[None], ...]) -> None:

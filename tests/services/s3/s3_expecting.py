@@ -27,6 +27,13 @@ def refused(code: str, status: int | None = None) -> Iterator[Any]:
         assert error["ResponseMetadata"]["HTTPStatusCode"] == status
 
 
+class _Signer(S3SigV4Auth):  # type: ignore[misc]
+    """Signs a payload hash that the request names itself, where it does."""
+
+    def payload(self, request: Any) -> str:
+        return str(request.context.get("payload") or super().payload(request))
+
+
 def raw(
     principal: Any,
     method: str,
@@ -45,9 +52,10 @@ def raw(
     endpoint = urlsplit(principal.endpoint)
     hashed = body if signed_body is None else signed_body
     request = AWSRequest(method=method, url=principal.endpoint + path, data=hashed, headers=dict(headers or {}))
+    request.context["payload"] = (headers or {}).get("X-Amz-Content-SHA256")
     if signed:
         credentials = Credentials(principal.access_key_id, principal.secret_access_key, principal.session_token)
-        S3SigV4Auth(credentials, "s3", principal.region).add_auth(request)
+        _Signer(credentials, "s3", principal.region).add_auth(request)
     connection = http.client.HTTPConnection(endpoint.netloc, timeout=30)
     try:
         connection.putrequest(method, path, skip_accept_encoding=True)

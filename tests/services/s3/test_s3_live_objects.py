@@ -350,3 +350,27 @@ def test_what_is_not_served_is_refused_not_ignored(aws: Any, bucket: str, member
     with refused("NotImplemented", 501):
         aws.s3.put_object(Bucket=bucket, Key="k", Body=b"x", **member)
     assert aws.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def chunked(data: bytes, checksum: str) -> bytes:
+    """One aws-chunked body with a trailing CRC32."""
+    return b"%x\r\n%s\r\n0\r\nx-amz-checksum-crc32:%s\r\n\r\n" % (len(data), data, checksum.encode())
+
+
+@pytest.mark.parametrize("size", [100, 100_000])
+def test_a_trailing_checksum_is_verified(aws: Any, bucket: str, size: int) -> None:
+    data = os.urandom(size)
+    right = b64(zlib.crc32(data).to_bytes(4, "big"))
+    headers = {
+        "X-Amz-Content-SHA256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "X-Amz-Trailer": "x-amz-checksum-crc32",
+        "X-Amz-Decoded-Content-Length": str(size),
+        "Content-Encoding": "aws-chunked",
+    }
+    for checksum, status in ((b64(b"nope"), 400), (right, 200)):
+        found = raw(aws, "PUT", f"/{bucket}/k", body=chunked(data, checksum), headers=headers)
+        assert found[0] == status, found[2]
+        assert aws.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == (status == 200)
+    got = aws.s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    assert (got["Body"].read(), got["ChecksumCRC32"]) == (data, right)
+    assert "ContentEncoding" not in got
