@@ -38,8 +38,8 @@ def _may_assume(call: Call, params: Params) -> list[Permission]:
     principal = call.principal
     if principal.kind == "root":
         raise AccessDenied("Roles may not be assumed by root accounts.")
-    if principal.kind == "federated-user":
-        raise AccessDenied("Cannot call AssumeRole with federated user credentials")
+    if principal.kind not in ("user", "role"):
+        raise AccessDenied(f"Cannot call AssumeRole with {principal.kind} credentials")
     role_arn = params["RoleArn"]
     try:
         parsed = arn.parse(role_arn)
@@ -47,7 +47,7 @@ def _may_assume(call: Call, params: Params) -> list[Permission]:
         raise ValidationError(f"{role_arn} is invalid") from None
     if (parsed.service, parsed.region) != ("iam", "") or not parsed.resource.startswith("role/"):
         raise ValidationError(f"{role_arn} is invalid")
-    known = _trusted(call, role_arn)
+    known = call.prepared = _trusted(call, role_arn)
     tags = (*sessions.passed_tags(params), *sessions.inherited_tags(principal))
     context = _context(params, tags, principal)
     if known is not None:
@@ -104,10 +104,8 @@ def assume_role(call: Call, params: Params) -> Result:
     The session's permissions are the role's, limited by the session policies that are passed.
     """
     principal = call.principal
-    known = _trusted(call, params["RoleArn"])
-    if known is None:  # deleted since it was authorized
-        raise AccessDenied(f"User: {principal.arn} is not authorized to perform: sts:AssumeRole")
-    role, _ = known
+    # The very role whose trust policy was asked: one that takes its ARN meanwhile is another.
+    role: Role = call.prepared[0]
     chained = principal.kind == "role"
     seconds = params.get("DurationSeconds") or 3600
     if seconds > role.max_session_seconds:

@@ -120,6 +120,12 @@ def test_root_assumes_no_role(desk: Desk, root: Key) -> None:
         assume(desk, root, role(root, "app", trust(root.account)))
 
 
+def test_the_operator_assumes_no_role(desk: Desk, root: Key) -> None:
+    everyone = policy({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"})
+    with refused("AccessDenied", "Cannot call AssumeRole with operator credentials"):
+        assume(desk, desk.operator(), role(root, "app", everyone))
+
+
 def test_an_external_id_must_be_the_one_that_is_asked_for(desk: Desk, root: Key) -> None:
     alice = desk.user(root, "alice", allow("sts:*"))
     arn = role(root, "app", trust(root.account, Condition={"StringEquals": {"sts:ExternalId": "ours"}}))
