@@ -23,7 +23,8 @@ from freehold.authorization.principal import Principal
 _IAM_ARN = re.compile(r"arn:aws[a-z-]{0,20}:iam::(\d{12}|cloudfront):(root|(?:user|role)/[^*?$]{1,600})", re.DOTALL)
 _STS_ARN = re.compile(r"arn:aws[a-z-]{0,20}:sts::\d{12}:(?:assumed-role/[^*?$/]+/[^*?$/]+|federated-user/[^*?$/]+)")
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
-_UNIQUE_ID = re.compile(r"A[A-Z0-9]{15,127}", re.ASCII)
+_UNIQUE_ID = re.compile(r"A[A-Z0-9]{15,127}(:[\w+=,.@-]{2,64})?", re.ASCII)
+"""`AIDA…`, `AROA…`, or one session of a role: `AROA…:session`."""
 _SERVICE = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)
 _FEDERATED = re.compile(r"[^*?$\s]{1,2048}")
 _CANONICAL = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)

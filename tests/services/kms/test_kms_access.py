@@ -73,6 +73,19 @@ def test_a_user_named_in_the_key_policy_needs_no_other_policy(aws: Any, refused:
         user.kms.generate_data_key(KeyId=key, KeySpec="AES_256")
 
 
+def test_a_key_policy_may_name_one_session_of_a_role(aws: Any, refused: Any) -> None:
+    trust = json.loads(policy({"Effect": "Allow", "Principal": root_of(aws), "Action": "sts:AssumeRole"}))
+    role = aws.iam.create_role(RoleName="app", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    user = aws.new_user("user", may("sts:AssumeRole"))
+    one, two = (aws.using(user.sts.assume_role(RoleArn=role, RoleSessionName=name)) for name in ("one", "two"))
+    session = f"arn:aws:sts::{aws.account_id}:assumed-role/app/one"
+    key = new_key(aws, statement("Allow", {"AWS": session}, "kms:Encrypt"))
+    encrypts(one, key)
+    with refused(DENIED):
+        encrypts(two, key)
+    assert session in aws.kms.get_key_policy(KeyId=key)["Policy"]
+
+
 @pytest.mark.parametrize("where", ["identity", "key"])
 def test_a_deny_wins_over_a_grant(aws: Any, refused: Any, where: str) -> None:
     deny = [may("kms:Encrypt", effect="Deny")] if where == "identity" else []
