@@ -22,9 +22,11 @@ log = logging.getLogger("freehold.audit")
 
 def end_abandoned(directory: Path, reader: Reader, key: bytes, signer: Signer) -> list[SegmentHead]:
     """The heads of segments that no live worker writes and that no checkpoint has ended yet."""
+    # The file is read first: another worker that starts may add a checkpoint, to the records before the file.
+    in_file = CheckpointFile(directory).last_number()
     found = checkpoint.newest(reader)
     newest = NO_CHECKPOINT if found is None else signer.check(found[1])
-    if CheckpointFile(directory).last_number() > newest.number:
+    if in_file > newest.number:
         raise DamagedCheckpoints("the records are older than the newest checkpoint; were they put back?")
     open_heads = {head.segment_id: head for head in newest.open}
     ended = []
