@@ -22,7 +22,7 @@ from freehold.services.s3 import checksums, conditions, encryption, ranges
 from freehold.services.s3.access import Bucket, bucket_named, bucket_of, on_bucket, on_object, write_context
 from freehold.services.s3.bodies import context_of, part_context_of
 from freehold.services.s3.errors import AccessDenied, InvalidArgument, InvalidRequest, NoSuchKey
-from freehold.services.s3.multipart import UploadedPart, part_etag, put_part
+from freehold.services.s3.multipart import UploadedPart, put_part
 from freehold.services.s3.names import check_part_number, object_arn
 from freehold.services.s3.objects import put_in_place, write_permissions
 from freehold.services.s3.ownership import check_acl
@@ -235,7 +235,7 @@ def copy_object(call: Call, params: Params) -> Result:
     record = ObjectRecord(
         written.object_id,
         taken.size,
-        etag_of(written.encryption, taken.md5),
+        etag_of(written.encryption, taken.md5, written.object_id),
         int(call.app.clock.now_seconds()),
         written.encryption,
         written.checksum,
@@ -282,7 +282,9 @@ async def _copy_part(call: Call, params: Params) -> None:
         sse_s3 = upload.encryption.algorithm == encryption.SSE_S3
         taken = await _copy(call, source, first, length, into, algorithm, with_md5=sse_s3, inline=False)
         if taken is not None:
-            call.prepared = UploadedPart(bucket, part_id, taken, part_etag(upload, taken), upload.algorithm)
+            call.prepared = UploadedPart(
+                bucket, part_id, taken, etag_of(upload.encryption, taken.md5, part_id), upload.algorithm
+            )
             return
     raise NoSuchKey(Key=source.key)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from freehold.authorization.permission import Permission
 from freehold.services.operation import operation
@@ -30,7 +31,13 @@ from freehold.services.s3.ownership import check_acl
 from freehold.services.s3.records import LAYOUTS, PARTS, UPLOADS, Encryption, Layout, ObjectRecord, Part, UploadRecord
 from freehold.services.s3.taking import Taken, take_in
 from freehold.services.s3.uploads import drop_upload, upload_at
-from freehold.services.s3.writing import REFUSED_BUT_CHECKSUMS, check_storage_class, system_headers, user_metadata
+from freehold.services.s3.writing import (
+    REFUSED_BUT_CHECKSUMS,
+    check_storage_class,
+    etag_of,
+    system_headers,
+    user_metadata,
+)
 
 if TYPE_CHECKING:
     from freehold.services.call import Call
@@ -132,14 +139,9 @@ async def _take_part(call: Call, params: Params) -> None:
         with_md5=sse_s3,
         inline=False,
     )
-    call.prepared = UploadedPart(bucket, part_id, taken, part_etag(upload, taken), upload.algorithm)
-
-
-def part_etag(upload: UploadRecord, taken: Taken) -> str:
-    """MD5 of the part with SSE-S3; with SSE-KMS something that says nothing about it."""
-    if upload.encryption.algorithm == encryption.SSE_S3 and taken.md5 is not None:
-        return taken.md5.hex()
-    return secrets.token_hex(16)
+    call.prepared = UploadedPart(
+        bucket, part_id, taken, etag_of(upload.encryption, taken.md5, part_id), upload.algorithm
+    )
 
 
 def put_part(call: Call, params: Params, uploaded: UploadedPart) -> UploadRecord:
@@ -239,7 +241,7 @@ def complete_multipart_upload(call: Call, params: Params) -> Result:
         PARTS.delete(tx, (upload_id, part.number))
     drop_upload(call, tx, key, upload_id, bucket.name)
     result: dict[str, Any] = {
-        "Location": f"{_base_url(call)}/{bucket.name}/{key}",
+        "Location": _url(call, bucket.name, key),
         "Bucket": bucket.name,
         "Key": key,
         "ETag": f'"{record.etag}"',
@@ -249,9 +251,11 @@ def complete_multipart_upload(call: Call, params: Params) -> Result:
     return result
 
 
-def _base_url(call: Call) -> str:
-    scheme = "https" if call.request.secure else "http"
-    return f"{scheme}://{call.request.headers.get('host', 'localhost')}"
+def _url(call: Call, bucket: str, key: str) -> str:
+    """The object's address, in the request's own style of addressing."""
+    host = call.request.headers.get("host", "localhost")
+    base = f"{'https' if call.request.secure else 'http'}://{host}"
+    return f"{base}/{quote(key)}" if host.startswith(bucket + ".") else f"{base}/{bucket}/{quote(key)}"
 
 
 def _chosen(upload: UploadRecord, kept: dict[int, Part], params: Params, upload_id: str) -> list[Part]:

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from freehold.authorization.permission import Permission
@@ -182,7 +183,8 @@ def _described(
         if member in params:
             if call.principal.kind == "anonymous":
                 raise InvalidRequest("Request specific response headers cannot be used for anonymous GET requests.")
-            result[shown] = params[member]
+            value = params[member]
+            result[shown] = format_datetime(value, usegmt=True) if isinstance(value, datetime) else value
     return result
 
 

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -94,9 +95,11 @@ def check_storage_class(params: Params) -> None:
         raise NotImplementedByFreehold(f"The storage class {params['StorageClass']} is not implemented: use STANDARD.")
 
 
-def etag_of(chosen: Encryption, md5: bytes | None) -> str:
+def etag_of(chosen: Encryption, md5: bytes | None, random_id: str) -> str:
     """MD5 of the content with SSE-S3; with SSE-KMS something that says nothing about it."""
-    return md5.hex() if chosen.algorithm == encryption.SSE_S3 and md5 is not None else secrets.token_hex(16)
+    if chosen.algorithm == encryption.SSE_S3 and md5 is not None:
+        return md5.hex()
+    return hashlib.md5(random_id.encode(), usedforsecurity=False).hexdigest()
 
 
 async def _take_in(call: Call, params: Params) -> None:
@@ -152,7 +155,7 @@ def put_object(call: Call, params: Params) -> Result:
         record = ObjectRecord(
             written.object_id,
             taken.size,
-            etag_of(written.encryption, taken.md5),
+            etag_of(written.encryption, taken.md5, written.object_id),
             int(call.app.clock.now_seconds()),
             written.encryption,
             written.checksum,

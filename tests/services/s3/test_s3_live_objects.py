@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import concurrent.futures
 import contextlib
+import datetime
 import hashlib
 import http.client
 import os
@@ -46,6 +47,11 @@ def test_headers_and_metadata_come_back(aws: Any, bucket: str) -> None:
         assert {name: got[name] for name in headers} == headers
     got = aws.s3.get_object(Bucket=bucket, Key="k", ResponseContentType="text/html", ResponseCacheControl="no-store")
     assert (got["ContentType"], got["CacheControl"]) == ("text/html", "no-store")
+    then = datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+    aws.s3.put_object(Bucket=bucket, Key="k", Body=b"x", Expires=then)
+    assert aws.s3.head_object(Bucket=bucket, Key="k")["ExpiresString"] == "Wed, 02 Jan 2030 03:04:05 GMT"
+    got = aws.s3.get_object(Bucket=bucket, Key="k", ResponseExpires=then + datetime.timedelta(days=1))
+    assert got["ExpiresString"] == "Thu, 03 Jan 2030 03:04:05 GMT"
 
 
 def test_a_type_is_assumed_and_large_metadata_refused(aws: Any, bucket: str) -> None:
