@@ -39,7 +39,7 @@ def accepted(call: Call, key: Key, text: str, *, bypass: bool) -> str:
     try:
         document.parse(text, "key")
         stored = principals.to_unique_ids(call.reader, text)
-        compiled = policies.compiled(stored, key.arn)
+        compiled = policies.compiled(stored)
     except document.MalformedPolicy as error:
         raise MalformedPolicyDocument(error.message) from None
     except principals.InvalidPrincipal:

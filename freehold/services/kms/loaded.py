@@ -52,7 +52,7 @@ class LoadedKey:
         self.region = record.region
         self.enabled = record.state == "Enabled"
         self.deletion_at = record.deletion_at
-        self.policy = policies.compiled(record.policy, self.arn)
+        self.policy = policies.compiled(record.policy)
         self.context = _context(reader, record)
         self.use_context = {**self.context, "kms:encryptionalgorithm": "SYMMETRIC_DEFAULT"}
         counts = COUNTS.get(reader, (record.region, record.key_id))

@@ -19,9 +19,10 @@ MOST_BYTES: Final = 32 * 1024
 
 
 @lru_cache(maxsize=4096)
-def compiled(text: str, key_arn: str) -> Policy:
-    """A stored key policy, compiled. Kept by its text, so that no change of another key makes this parse again."""
-    return document.parse(text, "key", origin=key_arn)
+def compiled(text: str) -> Policy:
+    """A stored key policy, compiled. Kept by its text: keys with the same policy share it, and no change of another
+    key makes this parse again."""
+    return document.parse(text, "key")
 
 
 def default_policy(account_id: str) -> str:

@@ -96,7 +96,8 @@ def test_a_deny_wins_over_a_grant(aws: Any, refused: Any, where: str) -> None:
         KeyId=key, GranteePrincipal=user_arn(aws, "granted"), Operations=["Encrypt", "GenerateDataKey"]
     )
     user.kms.generate_data_key(KeyId=key, KeySpec="AES_256")
-    with refused(DENIED, "with an explicit deny"):
+    kind = "an identity-based" if where == "identity" else "a resource-based"
+    with refused(DENIED, f"kms:Encrypt on resource: {key} with an explicit deny in {kind} policy"):
         encrypts(user, key)
 
 

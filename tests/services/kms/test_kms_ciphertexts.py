@@ -110,6 +110,21 @@ def test_a_blob_of_another_deployment_is_refused(kms: Any) -> None:
     assert refusal(kms, CiphertextBlob=foreign) == "InvalidCiphertextException"
 
 
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    context=st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=5),
+    plaintext=st.binary(min_size=1, max_size=4096),
+)
+def test_any_plaintext_comes_back_under_its_context(
+    kms: Any, key_id: str, context: dict[str, str], plaintext: bytes
+) -> None:
+    blob = kms("Encrypt", KeyId=key_id, Plaintext=plaintext, EncryptionContext=context)["CiphertextBlob"]
+    assert len(blob) <= 6144
+    assert kms("Decrypt", CiphertextBlob=blob, EncryptionContext=context)["Plaintext"] == plaintext
+    changed = {**context, "one more": ""}
+    assert refusal(kms, CiphertextBlob=blob, EncryptionContext=changed) == "InvalidCiphertextException"
+
+
 def test_two_seals_of_one_text_differ(kms: Any, key_id: str) -> None:
     assert len({kms("Encrypt", KeyId=key_id, Plaintext=b"text")["CiphertextBlob"] for _ in range(50)}) == 50
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 import shutil
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from freehold.crypto import envelope
 from freehold.crypto.aead import IntegrityError, Sealer
@@ -55,6 +57,23 @@ def test_material_needs_the_root_keys_kms_key_besides_the_records(kms: Any, key_
     assert record is not None
     with pytest.raises(IntegrityError):
         Sealer(kms.root_key.sealing_key("records")).open(record.sealed, b"")
+
+
+def test_material_can_be_read_from_its_format_page_alone(kms: Any, key_id: str) -> None:
+    """Written from docs/formats/kms-key-material.md and sealed-value.md, with the root key's sealing key."""
+    kms("RotateKeyOnDemand", KeyId=key_id)
+    for number in (1, 2):
+        record = MATERIALS.get(kms.app.records.reader(), ("us-east-1", key_id, number))
+        assert record is not None
+        purpose_key, sealed = kms.root_key.sealing_key("kms"), record.sealed
+        assert sealed[0] == 1
+        info = b"freehold sealed value v1\0" + sealed[1:17] + b"\1"
+        derived = hmac.digest(purpose_key, info, "sha512")
+        assert derived[32:] == sealed[17:49]
+        parts = ["freehold kms material v1", "us-east-1", key_id, str(number), record.material_id]
+        associated = "\0".join(parts).encode()
+        secret = AESGCM(derived[:32]).decrypt(sealed[49:61], sealed[61:], associated)
+        assert secret == backing_key(kms, key_id, str(number))
 
 
 def test_every_version_still_decrypts_after_rotations(kms: Any, key_id: str) -> None:
