@@ -123,6 +123,16 @@ def test_the_managed_key_appears_at_first_use(aws: Any, bucket: str) -> None:
     assert (managed["Arn"], managed["KeyManager"]) == (put["SSEKMSKeyId"], "AWS")
 
 
+def test_the_managed_key_needs_no_kms_permission_but_only_through_s3(aws: Any, bucket: str) -> None:
+    aws.s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="aws:kms")
+    s3_only = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    user = aws.new_user("plain", {"Version": "2012-10-17", "Statement": [s3_only]})
+    user.s3.put_object(Bucket=bucket, Key="k2", Body=b"y", ServerSideEncryption="aws:kms")
+    assert user.s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    with refused("AccessDeniedException"):
+        user.kms.generate_data_key(KeyId="alias/aws/s3", KeySpec="AES_256")
+
+
 def test_a_request_overrides_the_bucket(aws: Any, bucket: str, key: str) -> None:
     use_by_default(aws, bucket, key)
     put = aws.s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="AES256")

@@ -204,3 +204,30 @@ def test_a_bucket_with_uploads_under_way_may_be_deleted(aws: Any, bucket: str) -
     assert "Uploads" not in aws.s3.list_multipart_uploads(Bucket=bucket)
     with refused("NoSuchUpload", 404):
         put(aws, where, 1, b"x")
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_a_reader_finishes_what_is_replaced_meanwhile(aws: Any, bucket: str, in_parts: bool) -> None:
+    datas = [os.urandom(8 * MIB), os.urandom(8 * MIB), os.urandom(4 * MIB)]
+    if in_parts:
+        where = begin(aws, bucket)
+        complete(aws, where, [put(aws, where, number + 1, data) for number, data in enumerate(datas)])
+    else:
+        aws.s3.put_object(Bucket=bucket, Key="k", Body=b"".join(datas))
+    body = aws.s3.get_object(Bucket=bucket, Key="k")["Body"]
+    start = body.read(1000)
+    aws.s3.put_object(Bucket=bucket, Key="k", Body=b"new")
+    assert aws.s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"new"
+    aws.s3.delete_object(Bucket=bucket, Key="k")
+    assert start + body.read() == b"".join(datas)
+
+
+def test_a_completion_may_be_conditional(aws: Any, bucket: str) -> None:
+    aws.s3.put_object(Bucket=bucket, Key="k", Body=b"first")
+    where = begin(aws, bucket)
+    part = put(aws, where, 1, b"second")
+    with refused("PreconditionFailed", 412):
+        complete(aws, where, [part], IfNoneMatch="*")
+    assert aws.s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"first"
+    complete(aws, where, [part], IfMatch=hashlib.md5(b"first").hexdigest())
+    assert aws.s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"second"
