@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Final
 
 from freehold.audit.segment import pack_events, unpack_events
+from freehold.crypto.aead import IntegrityError
 from freehold.storage.records import Reader, Transaction
 
 TABLE: Final = "audit"
@@ -25,7 +26,7 @@ _NUMBER: Final = struct.Struct(">Q")
 FIRST_HASH: Final = sha256(b"freehold audit rows v1").digest()
 
 
-class DamagedChain(Exception):
+class DamagedChain(IntegrityError):
     """The rows are not what was written. The message names the place."""
 
 

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from freehold.audit.chain import NO_ROWS, RowsHead
 from freehold.audit.segment import Head, sync_directory
+from freehold.crypto.aead import IntegrityError
 from freehold.storage.records import Reader, Transaction
 
 TABLE: Final = "audit.checkpoints"
@@ -36,7 +37,7 @@ _MOST_BYTES: Final = 1 << 24
 _NO_CHECKPOINT: Final = bytes(32)
 
 
-class DamagedCheckpoints(Exception):
+class DamagedCheckpoints(IntegrityError):
     """Checkpoints are not what was written, or some are missing. The message names the place."""
 
 
@@ -79,6 +80,7 @@ NO_CHECKPOINT: Final = Checkpoint(
 )
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Checkpoint).decode
+_decode_head = msgspec.msgpack.Decoder(SegmentHead).decode
 
 
 class Signer:
@@ -173,8 +175,10 @@ def put(tx: Transaction, checkpoint: Checkpoint, stored: bytes) -> None:
         tx.put(ENDED_TABLE, (head.segment_id.hex(),), _encode(head))
 
 
-def has_ended(reader: Reader, segment_id: bytes) -> bool:
-    return reader.get(ENDED_TABLE, (segment_id.hex(),)) is not None
+def ended(reader: Reader, segment_id: bytes) -> SegmentHead | None:
+    """The last head of a segment that a checkpoint has ended, None for one that may still grow."""
+    value = reader.get(ENDED_TABLE, (segment_id.hex(),))
+    return None if value is None else _decode_head(value)
 
 
 class CheckpointFile:

@@ -33,7 +33,7 @@ def end_abandoned(directory: Path, reader: Reader, key: bytes, signer: Signer) -
     for path in segment_files(directory):
         segment_id = bytes.fromhex(path.stem[-32:])
         known = open_heads.pop(segment_id, None)
-        if known is None and checkpoint.has_ended(reader, segment_id):
+        if known is None and checkpoint.ended(reader, segment_id) is not None:
             continue
         try:
             head = _end(path, key, known)

@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from freehold.crypto.aead import IntegrityError
+
 MAGIC: Final = b"FHAUDIT\x01"
 _INFO: Final = b"freehold audit segment v1\x00"
 _PUBLIC: Final = struct.Struct(">8s16sHQ")
@@ -38,7 +40,7 @@ _LENGTH: Final = struct.Struct(">I")
 _NAME: Final = re.compile(r"[0-9]{16}-[0-9]{5}-[0-9a-f]{32}\.segment")
 
 
-class DamagedSegment(Exception):
+class DamagedSegment(IntegrityError):
     """A segment is not what its writer wrote. The message names the file and the place."""
 
 
@@ -78,17 +80,11 @@ class SegmentWriter:
 
     def __init__(self, directory: Path, key: bytes, worker: int, now_us: int) -> None:
         """Create it, durably. Raises OSError, and then leaves no file."""
-        segment_id = os.urandom(16)
-        self.path = directory / f"{now_us:016d}-{worker:05d}-{segment_id.hex()}.segment"
-        public = _PUBLIC.pack(MAGIC, segment_id, worker, now_us)
-        derived = _derive(key, public)
-        header = public + derived[32:]
-        self._encrypt = AESGCM(derived[:32]).encrypt
-        self._time = now_us
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._fd, self.path, segment_id = _create(directory, worker, now_us)
         try:
-            # Whoever gets this lock knows that the writer is gone.
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            public = _PUBLIC.pack(MAGIC, segment_id, worker, now_us)
+            derived = _derive(key, public)
+            header = public + derived[32:]
             _write(self._fd, header)
             os.fsync(self._fd)
             sync_directory(directory)
@@ -96,6 +92,8 @@ class SegmentWriter:
             os.unlink(self.path)
             os.close(self._fd)
             raise
+        self._encrypt = AESGCM(derived[:32]).encrypt
+        self._time = now_us
         self.head = Head(segment_id, worker, 0, 0, HEADER_BYTES, sha256(header).digest())
 
     def append(self, events: list[bytes], now_us: int) -> None:
@@ -134,6 +132,19 @@ class SegmentWriter:
         os.close(self._fd)
 
 
+def _create(directory: Path, worker: int, now_us: int) -> tuple[int, Path, bytes]:
+    """An empty file, locked: whoever gets its lock later knows that the writer is gone."""
+    while True:
+        segment_id = os.urandom(16)
+        path = directory / f"{now_us:016d}-{worker:05d}-{segment_id.hex()}.segment"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, path, segment_id
+        # Another worker that started at this moment took it for abandoned, before it was locked.
+        os.close(descriptor)
+
+
 @dataclass(frozen=True, slots=True)
 class Tail:
     """What follows the last whole frame: `bytes_over` bytes of one that isn't whole."""
@@ -166,22 +177,31 @@ class SegmentReader:
 
     def refresh(self) -> int:
         """Find the frames that were added, by their lengths alone. Returns how many frames there are now."""
-        with open(self.path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            read = file.read
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size < self._end:
+                # A frame that could not be synced was taken back.
+                del self._offsets[:], self._times[:]
+                self._end = HEADER_BYTES
             at = self._end
-            file.seek(at)
             while at + FRAME_BYTES <= size:
-                length, time = _FRAME.unpack(read(FRAME_BYTES))
+                length, time = _FRAME.unpack(os.pread(descriptor, FRAME_BYTES, at))
                 beyond = at + FRAME_BYTES + length
                 if beyond > size:
                     break
                 self._offsets.append(at)
                 self._times.append(time)
                 at = beyond
-                file.seek(at)
             self._end = at
+        finally:
+            os.close(descriptor)
         return len(self._offsets)
+
+    def reaches(self, frames: int, size: int) -> bool:
+        """Whether `refresh` found that many frames, which take the file up to `size`."""
+        found = len(self._offsets)
+        return size == (self._end if frames == found else self._offsets[frames] if frames < found else -1)
 
     @property
     def times(self) -> array[int]:

@@ -21,6 +21,7 @@ from typing import Final
 from freehold.audit import chain, checkpoint
 from freehold.audit.chain import DamagedChain
 from freehold.audit.checkpoint import NO_CHECKPOINT, CheckpointFile, DamagedCheckpoints, SegmentHead, Signer
+from freehold.audit.history import History
 from freehold.audit.recovery import end_abandoned
 from freehold.audit.segment import Head, SegmentWriter, sync_directory
 from freehold.clock import Clock
@@ -64,6 +65,7 @@ class AuditLog:
         self._key = root_key.sealing_key("audit")
         self._signer = Signer(root_key.sealing_key("audit-signing"))
         self._file = CheckpointFile(directory)
+        self.history = History(directory, records, self._key, self._signer)
         self._segment: SegmentWriter | None = None
         self._rotate_at = 0.0
         self._ended: deque[Head] = deque()
