@@ -261,8 +261,9 @@ OPERATORS: Final[dict[str, Operator]] = {
 # --- a whole condition ------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=16_384)
 def compile_condition(name: str, key: str, wanted: tuple[str, ...], *, variables: bool, effect: Effect) -> Condition:
-    """`name` with qualifier and IfExists as written. Raises BadCondition."""
+    """`name` with qualifier and IfExists as written. Equal conditions are one object. Raises BadCondition."""
     qualifier, colon, base = name.rpartition(":")
     if colon and qualifier not in ("ForAllValues", "ForAnyValue"):
         raise BadCondition(f"Invalid Condition type : {name[:200]}.")

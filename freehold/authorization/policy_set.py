@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
+from freehold.authorization.conditions import Holds
 from freehold.authorization.document import Policy, Statement
 
 Verdict: TypeAlias = tuple[Statement | None, Statement | None]
@@ -62,10 +63,7 @@ class Candidates:
         holding = self._holding.get(values)
         if holding is None:
             # Objects differ from call to call more than the context does: the conditions are remembered on their own.
-            holding = (
-                tuple([one for one in self.denies if one.conditions_hold(context)]),
-                tuple([one for one in self.allows if one.conditions_hold(context)]),
-            )
+            holding = _holding(self.denies, self.allows, context)
             _memory.keep(self._holding, values, holding)
         verdict = _NOTHING
         for one in holding[0]:
@@ -79,6 +77,25 @@ class Candidates:
                     break
         _memory.keep(self._verdicts, (resource, values), verdict)
         return verdict
+
+
+def _holding(
+    denies: tuple[Statement, ...], allows: tuple[Statement, ...], context: Mapping[str, Any]
+) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
+    """The statements whose conditions hold. Equal conditions are one object, so each is evaluated once."""
+    known: dict[Holds, bool] = {}
+
+    def all_hold(statement: Statement) -> bool:
+        for condition in statement.conditions:
+            holds = condition.holds
+            answer = known.get(holds)
+            if answer is None:
+                answer = known[holds] = holds(context)
+            if not answer:
+                return False
+        return True
+
+    return tuple([one for one in denies if all_hold(one)]), tuple([one for one in allows if all_hold(one)])
 
 
 class PolicySet:

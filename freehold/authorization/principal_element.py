@@ -160,7 +160,8 @@ class PrincipalElement:
             return False
         # The role is listed: all of its sessions are meant, unless sessions of it are listed by name.
         role_name = who.principal.name or who.principal.arn.rpartition("/")[2]
-        return not any(f":assumed-role/{role_name}/" in name for name in inside)
+        role_ids = tuple(f"{name}:" for name in who.limited if not name.startswith("arn:"))
+        return not any(f":assumed-role/{role_name}/" in name or name.startswith(role_ids) for name in inside)
 
 
 def _among(who: Caller, listed: frozenset[str]) -> bool:

@@ -213,6 +213,23 @@ def test_unique_ids_name_users_roles_and_sessions() -> None:
         assert not Authorizer(Source()).decide(call(principal), get(resource_policy=other)).allowed
 
 
+def test_an_excepted_session_by_unique_id_excepts_no_other_session_of_its_role() -> None:
+    excepted = {"AWS": ["AROAROLE123456789:one", "AROAROLE123456789", ACCOUNT]}
+    statement = {"Effect": "Deny", "NotPrincipal": excepted, "Action": "*", "Resource": "*"}
+    attached = policy(statement, type_="resource")
+    for name, result in (("one", "allow"), ("two", "explicitDeny")):
+        session = Principal(
+            "role",
+            ACCOUNT,
+            f"arn:aws:sts::{ACCOUNT}:assumed-role/app/{name}",
+            f"AROAROLE123456789:{name}",
+            "app",
+            f"arn:aws:iam::{ACCOUNT}:role/app",
+        )
+        decision = Authorizer(Source(policy(allow()))).decide(call(session), get(resource_policy=attached))
+        assert decision.result == result
+
+
 def test_a_canonical_user_is_an_account() -> None:
     attached = policy(allow(Principal={"CanonicalUser": canonical_id(ACCOUNT)}), type_="resource")
     elsewhere = Permission("s3:GetObject", "arn:aws:s3:::b/k", "444455556666", resource_policy=attached)
