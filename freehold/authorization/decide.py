@@ -334,6 +334,6 @@ def _rules_of_the_caller(request: Request, who: Caller) -> Result | None:
         return "implicitDeny"
     if lower == "sts:getsessiontoken":
         return "allow" if kind in ("user", "root") else "implicitDeny"
-    if who.is_root and lower == "sts:assumerole":
+    if (who.is_root and lower == "sts:assumerole") or (kind == "role" and lower == "sts:getfederationtoken"):
         return "implicitDeny"
     return None

@@ -43,6 +43,17 @@ _TRUST_ACTIONS: Final = frozenset(
 )
 
 
+_KMS_WITHOUT_A_KEY: Final = frozenset(
+    f"kms:{name}"
+    for name in (
+        *("createkey", "listkeys", "listaliases", "generaterandom", "createcustomkeystore", "updatecustomkeystore"),
+        *("connectcustomkeystore", "disconnectcustomkeystore", "deletecustomkeystore", "describecustomkeystores"),
+    )
+)
+"""What identity-based policies alone decide:
+https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html"""
+
+
 class MalformedCases(ValueError):
     """A case, or the whole file, is not in the format. The message names the case and what is wrong."""
 
@@ -127,6 +138,13 @@ def _run(number: int, case: Any) -> CaseResult:
     return CaseResult(name, expect, found.result, found.why)
 
 
+def _kind(service: str, action: str, resource: str) -> Kind:
+    """Which rules hold for the resource's policy."""
+    if service == "kms" and action not in _KMS_WITHOUT_A_KEY and ":alias/" not in resource:
+        return "key"
+    return "trust" if action in _TRUST_ACTIONS else "resource"
+
+
 def is_allowed(principal: str, action: str, resource: str, **policies: Any) -> bool:
     """Whether the request is allowed; arguments as for `evaluate`."""
     return evaluate(principal, action, resource, **policies).result == "allow"
@@ -157,7 +175,7 @@ def evaluate(
         raise MalformedCases(f"the action {action[:100]!r} is not of the form service:Name.")
     who = caller(principal_of(principal, role))
     service = action.partition(":")[0].lower()
-    kind: Kind = "key" if service == "kms" else "trust" if action.lower() in _TRUST_ACTIONS else "resource"
+    kind = _kind(service, action.lower(), resource)
     if account_of_resource is not None and not (
         isinstance(account_of_resource, str) and _ACCOUNT.fullmatch(account_of_resource)
     ):

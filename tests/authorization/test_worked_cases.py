@@ -575,6 +575,10 @@ KEYS_AND_GRANTS = [
         rcps=[[doc(by("*", "Deny", "kms:*"))]]),
     kms("encryption context as a condition", IMPLICIT, context={"kms:EncryptionContext:Team": "blue"},
         key=doc(by({"AWS": ALICE}, action="kms:*", Condition={"StringEquals": {"kms:EncryptionContext:Team": "red"}}))),
+    case(KMS + "kms-api-permissions-reference.html", "operations without a key are the identity policy's to allow",
+         ALLOW, action="kms:ListKeys", on="*", identity=[ALL]),
+    case(KMS + "kms-api-permissions-reference.html", "so is the alias in CreateAlias", ALLOW, action="kms:CreateAlias",
+         on=f"arn:aws:kms:us-east-1:{A}:alias/x", identity=[ALL]),
     kms("a service with a key of its own", ALLOW, "service:cloudtrail.amazonaws.com", "kms:GenerateDataKey",
         key=doc(by({"Service": "cloudtrail.amazonaws.com"}, action="kms:GenerateDataKey*"))),
 ]  # fmt: skip
@@ -639,6 +643,8 @@ TRUST = [
     sts("GetFederationToken is an identity policy's to allow", ALLOW, ALICE, "sts:GetFederationToken",
         of_role=FEDERATED, trusting=None, identity=[ALL]),
     sts("GetSessionToken needs no permission", ALLOW, ALICE, "sts:GetSessionToken", of_role="*", trusting=None),
+    sts("GetFederationToken is not for role sessions", IMPLICIT, SESSION, "sts:GetFederationToken",
+        of_role=FEDERATED, trusting=None, identity=[ALL]),
     sts("GetSessionToken is not for sessions", IMPLICIT, SESSION, "sts:GetSessionToken", of_role="*", trusting=None,
         identity=[ALL]),
 ]  # fmt: skip

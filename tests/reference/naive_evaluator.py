@@ -183,6 +183,8 @@ def special_rules(who, action):
         return "allow" if who["kind"] in ("user", "root") else "implicitDeny"
     if who["kind"] == "root" and action == "sts:assumerole":
         return "implicitDeny"
+    if who["kind"] == "role" and action == "sts:getfederationtoken":
+        return "implicitDeny"
     return None
 
 
