@@ -174,6 +174,11 @@ class AuditLog:
                 log.error("the audit log cannot be written: %s", failure)
             self._tell(waiters, failure)
         self._end_segment()
+        with contextlib.suppress(Empty):
+            while True:
+                late = self._queue.get_nowait()
+                if late is not None:
+                    self._tell([late], "it is closed")
 
     def _store(self, events: list[bytes]) -> None:
         segment = self._segment
@@ -260,7 +265,9 @@ class AuditLog:
         before, before_hash = NO_CHECKPOINT, NO_CHECKPOINT.previous
         if found is not None:
             before, before_hash = self._signer.check(found[1]), checkpoint.hash_of(found[1])
-        new = checkpoint.next_checkpoint(before, before_hash, chain.head(tx), heads, ended, self._now_us())
+        # Workers that start together find the same abandoned segments: whoever comes first ends them.
+        still_open = [head for head in ended if checkpoint.ended(tx, head.segment_id) is None]
+        new = checkpoint.next_checkpoint(before, before_hash, chain.head(tx), heads, still_open, self._now_us())
         checkpoint.put(tx, new, self._signer.sign(new))
 
 

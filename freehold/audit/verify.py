@@ -26,7 +26,7 @@ from freehold.audit.checkpoint import (
     Signer,
     hash_of,
 )
-from freehold.audit.segment import DamagedSegment, SegmentReader, Tail, segment_files
+from freehold.audit.segment import HEADER_BYTES, DamagedSegment, SegmentReader, Tail, segment_files
 from freehold.crypto.root_key import SealingKeys
 from freehold.storage.records import Reader
 
@@ -106,7 +106,7 @@ class _Verification:
 
     def check_checkpoints(self, live: bool) -> None:
         file = CheckpointFile(self.directory)
-        over, refusal = b"", ""
+        over, refusal, damaged = b"", "", False
         try:
             for stored in file.stored():
                 if over:
@@ -118,15 +118,15 @@ class _Verification:
                     over, refusal = stored, str(error)
         except (DamagedCheckpoints, OSError) as error:
             self.found(f"{checkpoint.FILE}, after checkpoint {self.newest.number}", str(error))
-            over = b""
+            over, damaged = b"", True
         in_file = self.newest.number
         try:
-            self.check_kept(in_file, over, live)
+            self.check_kept(in_file, over, live, damaged)
         except Exception as error:
             # The store's own errors tell of damage as well.
             self.found("the records' checkpoints", str(error) or type(error).__name__)
 
-    def check_kept(self, in_file: int, over: bytes, live: bool) -> None:
+    def check_kept(self, in_file: int, over: bytes, live: bool, damaged: bool) -> None:
         kept = [(int(key[0]), stored) for key, stored in self.reader.scan(checkpoint.TABLE)]
         last = kept[-1][0] if kept else 0
         if over:
@@ -144,8 +144,10 @@ class _Verification:
         for number, stored in kept:
             if number == in_file and hash_of(stored) != self.newest_hash:
                 self.found(f"checkpoint {number}", "the records and the file hold different ones")
-            elif number > self.newest.number:
+            elif number > self.newest.number and not damaged:
                 self.follow(stored)
+        if damaged:
+            return
         ahead = last - in_file
         allowed = checkpoint.KEPT_IN_RECORDS if live else _AFTER_A_CRASH if self.newest.open else 0
         if ahead > allowed:
@@ -180,17 +182,18 @@ class _Verification:
     def check_segment(self, path: Path, live: bool, server: bool) -> None:
         segment_id = bytes.fromhex(path.stem[-32:])
         known = self.heads.pop(segment_id, None)
-        if known is None and not server:
+        try:
+            if known is None and path.stat().st_size < HEADER_BYTES:
+                return  # being made, or never finished: nothing was acknowledged from it
+            frames, events, size, torn = self.walk(path, known)
+        except (DamagedSegment, OSError) as error:
+            self.found(path.name, str(error).removeprefix(f"{path.name}: "))
+            return
+        if known is None and frames and not server:
             if self.newest.open:
                 self.report.notes.append(f"{path.name}: no checkpoint covers it, as after a crash")
             else:
                 self.found(path.name, "no checkpoint knows of it; were the checkpoints put back?")
-        try:
-            frames, events, size, torn = self.walk(path, known)
-        except (DamagedSegment, OSError) as error:
-            if not (live and known is None):  # its header may just be being written
-                self.found(path.name, str(error).removeprefix(f"{path.name}: "))
-            return
         self.report.segments += 1
         self.report.events += events
         if known is None:

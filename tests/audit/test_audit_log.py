@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,21 @@ def test_a_crash_before_the_first_frame_leaves_nothing_to_complain_of(trail: Tra
     assert (report.findings, report.events) == ([], 0)
 
 
+@pytest.mark.parametrize("size", [0, 30, segment.HEADER_BYTES])
+def test_a_crash_while_a_segment_is_made_leaves_nothing_to_complain_of(trail: Trail, size: int) -> None:
+    trail.write(trail.start(), b"x")
+    trail.stop()
+    made = segment.SegmentWriter(trail.directory, trail.root_key.sealing_key("audit"), 0, trail.start()._now_us())
+    made.close()
+    os.truncate(made.path, size)
+    trail.stop()
+    assert trail.verify().findings == []
+    trail.start()
+    trail.stop()
+    report = trail.verify()
+    assert (report.findings, report.events) == ([], 1)
+
+
 def test_a_segment_that_no_checkpoint_saw_is_taken_over_after_a_crash(trail: Trail) -> None:
     log = trail.start(segment_bytes=1)
     log._checkpoint = lambda: None  # type: ignore[method-assign]
@@ -223,6 +239,35 @@ def test_another_workers_live_segment_is_left_alone(trail: Trail) -> None:
     trail.stop()
     report = trail.verify()
     assert (report.findings, report.events, report.segments) == ([], 3, 2)
+
+
+def test_workers_that_start_together_after_a_crash_end_each_segment_once(
+    trail: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashed = [trail.start(worker) for worker in range(2)]
+    for log in crashed:
+        trail.write(log, b"x")
+    for log in crashed:
+        trail.crash(log)
+    both_looked = threading.Barrier(2)
+    real = sink.end_abandoned
+
+    def look(*arguments: Any) -> Any:
+        found = real(*arguments)
+        both_looked.wait(10)
+        return found
+
+    monkeypatch.setattr(sink, "end_abandoned", look)
+    logs = [AuditLog(trail.directory, trail.records, trail.root_key, trail.clock, worker=worker) for worker in range(2)]
+    trail.logs += logs
+
+    async def together() -> None:
+        await asyncio.gather(*(log.start() for log in logs))
+
+    trail.run(together())
+    trail.stop()
+    report = trail.verify()
+    assert (report.findings, report.events) == ([], 2)
 
 
 def test_records_that_were_put_back_are_refused_at_the_start(trail: Trail) -> None:
