@@ -48,6 +48,26 @@ def test_a_full_disk_is_told_and_the_server_goes_on(own_server: Any) -> None:
     account.s3.put_object(Bucket="full-bucket", Key="k", Body=os.urandom(12 * MIB))
 
 
+def test_parts_of_replaced_objects_leave_the_disk_in_time(own_server: Any) -> None:
+    account = own_server.new_account()
+    account.s3.create_bucket(Bucket="parts-bucket")
+    where = {"Bucket": "parts-bucket", "Key": "k"}
+    upload = account.s3.create_multipart_upload(**where)["UploadId"]
+    part = account.s3.upload_part(**where, UploadId=upload, PartNumber=1, Body=b"part")
+    account.s3.complete_multipart_upload(
+        **where, UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    )
+    assert len(files(own_server)) == 1
+    account.s3.put_object(**where, Body=b"small")
+    assert len(files(own_server)) == 1
+    own_server.advance(minutes=20)
+    for _ in range(50):
+        if not files(own_server):
+            return
+        time.sleep(0.1)
+    pytest.fail("the part was left behind")
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the killed server's log
 def test_a_kill_loses_nothing_acknowledged_and_leaves_nothing_half_done(own_server: Any) -> None:
     account = own_server.new_account()
