@@ -23,6 +23,12 @@ def _paths(data: Path | None, root_key: Path | None) -> tuple[Path, Path]:
     return directory, (root_key or default_root_key(directory)).absolute()
 
 
+def settings_of(data: Path | None, root_key: Path | None) -> Settings:
+    """Where a command finds the deployment."""
+    directory, key_file = _paths(data, root_key)
+    return Settings(data=directory, root_key=key_file)
+
+
 def init(
     data: Data = None,
     root_key: RootKeyFile = None,
@@ -107,10 +113,8 @@ def serve(
       freehold serve --data ./data --port 0 --workers 2 --region us-east-1 --region eu-central-1 --json
       freehold serve --data ./data --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem
     """
-    from freehold.deployment import DeploymentError
-    from freehold.server import ServeError
+    from freehold.server import CANNOT_START
     from freehold.server import serve as run
-    from freehold.storage.locks import DirectoryHeld
 
     if (tls_cert is None) != (tls_key is None):
         raise Problem("--tls-cert and --tls-key go together")
@@ -140,7 +144,7 @@ def serve(
 
     try:
         status = run(settings, ready)
-    except (DeploymentError, DirectoryHeld, ServeError, OSError) as error:
+    except CANNOT_START as error:
         raise Problem(str(error)) from None
     sys.exit(status)
 

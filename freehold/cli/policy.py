@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from freehold.cli.output import Problem, print_json
+
+if TYPE_CHECKING:
+    from freehold.authorization.testing import CaseResult
 
 app = typer.Typer(help="Try policies out, without a server.", no_args_is_help=True)
 
@@ -28,7 +31,7 @@ def run_tests(
     """Run unit tests of policies: each case is a request, the policies that apply, and the decision expected.
 
     Prints the cases that fail, with the reason of the decision. Exit status 1 when one fails, 2 for a file that can't
-    be read. The format is in docs/policy-tests.md.
+    be read. The format is in docs/testing.md.
 
     Example: freehold policy test permissions.json
     """
@@ -53,7 +56,7 @@ def run_tests(
     raise typer.Exit(1 if failures else 0)
 
 
-def _show(results: list, failures: list) -> None:  # type: ignore[type-arg]
+def _show(results: list[CaseResult], failures: list[CaseResult]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -63,4 +66,7 @@ def _show(results: list, failures: list) -> None:  # type: ignore[type-arg]
         for result in failures:
             table.add_row(result.name, result.expect, f"[red]{result.got}[/red]", result.why)
         console.print(table)
+    for result in results:
+        if result.malformed and result.passed:
+            console.print(f"[yellow]{result.name}[/yellow]: {result.why}")
     console.print(f"{len(results) - len(failures)} of {len(results)} cases passed.")

@@ -124,6 +124,14 @@ class Server:
         self._made = json.loads(self._run("init", f"--data={self.data}", "--json"))
         self.endpoint = ""
 
+    def on_copy(self, data: Path) -> Server:
+        """A server, not started, for a copy of this one's data directory, with the same root key and principals."""
+        made = Server.__new__(Server)
+        made.__dict__.update(self.__dict__, data=data, endpoint="", _process=None)
+        made.__dict__.pop("_operator", None)
+        made._options = [*self._options, f"--root-key={self.root_key}"]
+        return made
+
     def start(self) -> None:
         """Serve, on a port of its own choice the first time and on the same one afterwards."""
         port = self.endpoint.rpartition(":")[2] or "0"

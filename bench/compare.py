@@ -1,0 +1,149 @@
+"""Freehold beside its peers, in one run on one machine.
+
+    python -m bench.compare                       all servers, 1,000 principals, keys and contexts
+    python -m bench.compare --only freehold --count 100
+
+Prints Markdown. CPU is user and system time of the server's whole process tree. "cold" is each principal's, key's and
+context's first use after a restart of what allows one (Freehold), else the first after set-up; "warm" the ones after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.peers import PEERS, Running
+from bench.replay import Outcome, replay, resident_mib
+from bench.workload import BUCKET, Workload, prepare
+
+CASES = {
+    "caller_identity": "GetCallerIdentity",
+    "encrypt": "KMS Encrypt, 1 KiB",
+    "decrypt": "KMS Decrypt, 1 KiB",
+    "generate_data_key": "KMS GenerateDataKey",
+    "get_4k": "S3 GET 4 KiB, SSE-KMS",
+    "put_4k": "S3 PUT 4 KiB, SSE-KMS",
+    "list_1000": "List 1,000 of 10,000 keys",
+}
+CONNECTIONS = (1, 8, 32)
+LARGE_BYTES = 64 * 1024 * 1024
+
+
+def measure(server: Running, count: int, rounds: int) -> dict[str, Any]:
+    """Every figure of one server."""
+    print(f"<!-- {server.name}: preparing -->", flush=True)
+    at_start = resident_mib(server.pid)
+    load = prepare(server, count)
+    figures: dict[str, Any] = {"start": (server.start_seconds, at_start)}
+    for case in CASES:
+        figures[case] = _case(load, case, count, rounds)
+        print(f"<!-- {server.name}: {case} {figures[case]['warm', 8].cpu_ms_per_request:.3f} -->", flush=True)
+    figures["large"] = _large(load)
+    figures["resident"] = resident_mib(server.pid)
+    return figures
+
+
+def _case(load: Workload, case: str, count: int, rounds: int) -> dict[tuple[str, int], Outcome]:
+    server = load.server
+    few = 30 if case == "list_1000" else count
+    outcomes = {("cold", 8): _run(server, load.requests(case, few), 8)}
+    for connections in CONNECTIONS:
+        each = few if connections == 1 else few * rounds
+        outcomes["warm", connections] = _run(server, load.requests(case, each), connections)
+    return outcomes
+
+
+def _run(server: Running, requests: list[bytes], connections: int) -> Outcome:
+    outcome = replay("127.0.0.1", server.port, requests, connections=connections, server_pid=server.pid)
+    if set(outcome.statuses) != {200}:
+        raise RuntimeError(f"{server.name} refused: {outcome.statuses} {outcome.first_refusal!r}")
+    return outcome
+
+
+def _large(load: Workload) -> tuple[float, float]:
+    """MiB/s of GET and PUT of 64 MiB, the best of three: one connection, unsigned payload hash left to the client."""
+    server = load.server
+    body = os.urandom(1 << 20) * 64
+    who = load.principals[0]
+    puts, gets = [], []
+    for _ in range(3):
+        put = load._s3("PUT", f"/{BUCKET}/large", body, who)
+        began = time.perf_counter()
+        _run(server, [put], 1)
+        puts.append(time.perf_counter() - began)
+        get = load._s3("GET", f"/{BUCKET}/large", b"", who)
+        began = time.perf_counter()
+        _run(server, [get], 1)
+        gets.append(time.perf_counter() - began)
+    mib = LARGE_BYTES / (1 << 20)
+    return mib / min(gets), mib / min(puts)
+
+
+def _cell(value: float) -> str:
+    return f"{value:.3f}" if value < 10 else f"{value:.0f}"
+
+
+def report(results: dict[str, dict[str, Any]], versions: dict[str, str]) -> str:
+    names = list(results)
+    header = "| | " + " | ".join(f"{name} {versions[name]}" for name in names) + " |"
+    rule = "|---" * (len(names) + 1) + "|"
+    lines = ["### CPU, ms per request, warm, at 1 / 8 / 32 connections", "", header, rule]
+    for case, title in CASES.items():
+        cells = []
+        for name in names:
+            found = results[name][case]
+            cells.append(" / ".join(_cell(found["warm", each].cpu_ms_per_request) for each in CONNECTIONS))
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    lines += ["", "### CPU, ms per request, cold, at 8 connections", "", header, rule]
+    for case, title in CASES.items():
+        cells = [_cell(results[name][case]["cold", 8].cpu_ms_per_request) for name in names]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    lines += ["", "### Requests/s and latency p50 · p99 in ms, warm, at 1, 8, 32 connections", "", header, rule]
+    for case, title in CASES.items():
+        for each in CONNECTIONS:
+            cells = []
+            for name in names:
+                found = results[name][case]["warm", each]
+                p50, p99 = found.percentile(0.5) * 1000, found.percentile(0.99) * 1000
+                cells.append(f"{found.requests / found.seconds:,.0f} · {p50:.2f} · {p99:.2f}")
+            lines.append(f"| {title}, {each} | " + " | ".join(cells) + " |")
+    lines += ["", "### The rest", "", header, rule]
+    rows = {
+        "64 MiB GET / PUT, MiB/s": lambda found: "{:,.0f} / {:,.0f}".format(*found["large"]),
+        "start to first answer, s · resident, MiB": lambda found: "{:.2f} · {:.0f}".format(*found["start"]),
+        "resident at the end, MiB": lambda found: f"{found['resident']:.0f}",
+    }
+    for title, cell in rows.items():
+        lines.append(f"| {title} | " + " | ".join(cell(results[name]) for name in names) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
+    parser.add_argument("--only", choices=list(PEERS), action="append", help="measure only this server (repeatable)")
+    parser.add_argument("--count", type=int, default=1000, help="principals, keys, contexts and objects")
+    parser.add_argument("--rounds", type=int, default=4, help="warm passes over them")
+    parser.add_argument("--workers", type=int, default=1, help="Freehold's worker processes")
+    arguments = parser.parse_args()
+    results, versions = {}, {}
+    for name in arguments.only or PEERS:
+        directory = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
+        server = PEERS[name](directory, arguments.workers)
+        try:
+            results[server.name] = measure(server, arguments.count, arguments.rounds)
+            versions[server.name] = server.version
+        finally:
+            server.stop()
+            shutil.rmtree(directory, ignore_errors=True)
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, Linux {platform.release()}\n")
+    print(report(results, versions))
+
+
+if __name__ == "__main__":
+    main()
