@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/list_amazons3.html
 from __future__ import annotations
 
 import calendar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from freehold.authorization import document
 from freehold.authorization.permission import ContextValue, Permission
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from freehold.authorization.document import Policy
     from freehold.authorization.principal import Principal
     from freehold.services.call import Call
-    from freehold.services.operation import Params
+    from freehold.services.operation import Params, Permissions
 
 CONTEXT_PARAMS = {
     "ACL": "s3:x-amz-acl",
@@ -185,7 +185,7 @@ def list_context(call: Call, params: Params) -> dict[str, ContextValue]:
     return keys
 
 
-def bucket_permission(action: str) -> Any:
+def bucket_permission(action: str) -> Permissions:
     """A permission function: one action on the bucket."""
 
     def needed(call: Call, params: Params) -> list[Permission]:
@@ -195,7 +195,7 @@ def bucket_permission(action: str) -> Any:
     return needed
 
 
-def object_permission(action: str) -> Any:
+def object_permission(action: str) -> Permissions:
     """A permission function: one action on the object."""
 
     def needed(call: Call, params: Params) -> list[Permission]:

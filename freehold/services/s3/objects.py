@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from freehold.storage.records import Transaction
 
 MOST_KEYS_IN_ONE_DELETE = 1_000
+_ITEM_NOT_IMPLEMENTED = ("VersionId", "LastModifiedTime", "Size")
 
 
 def existing(call: Call, bucket: Bucket, key: str) -> ObjectRecord:
@@ -175,9 +176,6 @@ def delete_objects(call: Call, params: Params) -> Result:
     if errors:
         result["Errors"] = errors
     return result
-
-
-_ITEM_NOT_IMPLEMENTED = ("VersionId", "LastModifiedTime", "Size")
 
 
 def _refuse_unserved(item: dict[str, Any]) -> None:

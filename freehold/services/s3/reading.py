@@ -69,7 +69,7 @@ def get_object(call: Call, params: Params) -> Result:
         data_key = encryption.open_data_key(call, bucket.name, params["Key"], record.object_id, record.encryption)
         body = open_body(call, bucket, params["Key"], record, data_key, asked.first, asked.length)
         if body is not None:
-            result = _described(call, record, params, asked, with_checksum=True)
+            result = _described(call, record, params, asked)
             result["Body"] = body
             return result
     raise NoSuchKey(Key=params["Key"])
@@ -93,14 +93,9 @@ def open_body(
     return None
 
 
-def _may_head(call: Call, params: Params) -> list[Permission]:
-    """s3:GetObject."""
-    return [on_object(call, bucket_of(call, params), "s3:GetObject", params["Key"])]
-
-
 @operation(
     "s3.HeadObject",
-    permissions=_may_head,
+    permissions=object_permission("s3:GetObject"),
     refuses=("VersionId", *encryption.REFUSED_MEMBERS),
     anonymous=True,
 )
@@ -115,7 +110,7 @@ def head_object(call: Call, params: Params) -> Result:
     asked = _asked(call, record, params)
     if "ChecksumMode" in params and record.encryption.algorithm == encryption.SSE_KMS:
         encryption.open_data_key(call, bucket.name, params["Key"], record.object_id, record.encryption)
-    return _described(call, record, params, asked, with_checksum=True)
+    return _described(call, record, params, asked)
 
 
 def _check_conditions(record: ObjectRecord, params: Params) -> None:
@@ -162,9 +157,7 @@ def _asked_part(call: Call, record: ObjectRecord, number: int) -> Asked:
     return Asked(start, part.size, part.size > 0, record.parts)
 
 
-def _described(
-    call: Call, record: ObjectRecord, params: Params, asked: Asked, *, with_checksum: bool
-) -> dict[str, Any]:
+def _described(call: Call, record: ObjectRecord, params: Params, asked: Asked) -> dict[str, Any]:
     result: dict[str, Any] = dict(record.headers)
     result["LastModified"] = datetime.fromtimestamp(record.modified, UTC)
     result["ETag"] = f'"{record.etag}"'
@@ -177,7 +170,7 @@ def _described(
     if record.metadata:
         result["Metadata"] = record.metadata
     result.update(encryption.members(record.encryption))
-    if with_checksum and "ChecksumMode" in params and asked.length == record.size:
+    if "ChecksumMode" in params and asked.length == record.size:
         result.update(checksums.members(record.checksum))
     for member, shown in RESPONSE_MEMBERS.items():
         if member in params:
