@@ -61,13 +61,12 @@ class Source(NamedTuple):
 def source_of(params: Params) -> tuple[str, str]:
     """(bucket, key) that x-amz-copy-source names. Raises InvalidArgument; NotImplemented for a version."""
     text: str = params["CopySource"]
-    path, question, query = text.partition("?")
-    if question and query.startswith("versionId="):
-        raise NotImplementedByFreehold("Copying a version of an object is not implemented.")
     if text.startswith("arn:"):
         raise NotImplementedByFreehold("Copying from an access point is not implemented.")
+    if "?versionId=" in text:
+        raise NotImplementedByFreehold("Copying a version of an object is not implemented.")
     try:
-        path = unquote(path if question and query.startswith("versionId=") else text, errors="strict")
+        path = unquote(text, errors="strict")
     except UnicodeDecodeError:
         path = ""
     bucket, slash, key = path.removeprefix("/").partition("/")

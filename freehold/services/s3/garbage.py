@@ -8,6 +8,7 @@ upload under way is left alone.
 
 from __future__ import annotations
 
+import logging
 import time
 import weakref
 from concurrent.futures import Future
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from freehold.app import App
     from freehold.services.call import Call
     from freehold.storage.records import Transaction
+
+_log = logging.getLogger("freehold")
 
 LINGER_SECONDS = 15 * 60
 """How long a reader of a replaced multipart object may take to reach its last part."""
@@ -121,7 +124,11 @@ def clean_up(app: App, tx: Transaction) -> None:
 
 
 def _clean_up(app: App, rounds: _Rounds, look_for_orphans: bool) -> None:
-    sweep(app)
-    if look_for_orphans:
-        rounds.orphans_due = time.monotonic() + ORPHAN_SECONDS
-        rounds.orphans = sweep_orphans(app, rounds.orphans)
+    try:
+        sweep(app)
+        if look_for_orphans:
+            rounds.orphans_due = time.monotonic() + ORPHAN_SECONDS
+            rounds.orphans = sweep_orphans(app, rounds.orphans)
+    except Exception as error:
+        # The next round tries again; what is left takes room and does no other harm.
+        _log.error("the clean-up of blobs failed: %s", type(error).__name__)
