@@ -20,12 +20,15 @@ from typing import Any
 import uvicorn
 
 from freehold.app import App
+from freehold.audit.sink import AuditUnavailable
 from freehold.config import Settings
 from freehold.crypto.root_key import RootKey
-from freehold.deployment import root_key_of
+from freehold.deployment import DeploymentError, root_key_of
 from freehold.storage.counters import SharedCounters
+from freehold.storage.database import CannotOpen
 from freehold.storage.files import FileBlobs
-from freehold.storage.locks import hold_directory
+from freehold.storage.locks import DirectoryHeld, hold_directory
+from freehold.storage.records import CorruptRecord, StorageFull
 from freehold.transport.http import HttpProtocol, no_application
 
 HOUSEKEEPING_SECONDS = 5.0
@@ -36,6 +39,10 @@ QUICK_DEATHS = 5
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 
+_READY = b"\n"
+_MOST_ANSWER_BYTES = 2048
+"""Within what a pipe takes in one piece, so that workers' answers don't mix."""
+
 Ready = Callable[[str], None]
 
 
@@ -43,10 +50,25 @@ class ServeError(Exception):
     """The server can't start or go on; says why in one line."""
 
 
+CANNOT_START = (
+    ServeError,
+    DeploymentError,
+    DirectoryHeld,
+    CannotOpen,
+    CorruptRecord,
+    StorageFull,
+    AuditUnavailable,
+    OSError,
+)
+"""What stands in the way of a start and can be mended: its message is one line that says what. All else is a defect."""
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
 def serve(settings: Settings, ready: Ready) -> int:
     """Serve until told to stop; `ready(endpoint)` is called once requests are answered. Returns the exit status.
 
-    Raises DeploymentError, DirectoryHeld, ServeError or the storage's own errors when it can't start.
+    Raises one of CANNOT_START when it can't start.
     """
     root_key = root_key_of(settings)
     _forbid_core_dumps()
@@ -82,10 +104,15 @@ def _check_tls(settings: Settings) -> None:
         return
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+        context.load_cert_chain(settings.tls_cert, settings.tls_key, _no_passphrase)
     except (OSError, ssl.SSLError) as error:
         reason = error.strerror or str(error)
         raise ServeError(f"the TLS certificate or key cannot be used: {reason}") from None
+
+
+def _no_passphrase() -> str:
+    """Without this the library would ask for one on the terminal, and a service would wait for ever."""
+    raise ServeError("the TLS key is encrypted with a passphrase; give one that is not")
 
 
 def _forbid_core_dumps() -> None:
@@ -149,19 +176,21 @@ def _work(
             backlog=BACKLOG,
             timeout_graceful_shutdown=settings.graceful_seconds,
         )
-        # uvicorn raises the signal that stopped it once more, for the handler that was there before.
-        previous = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+        server = _Server(config, app, ready)
+
+        def stop(number: int, frame: Any) -> None:
+            server.should_exit = True
+
+        # For a signal that comes before uvicorn's own handlers are there. It raises the one that stopped it once more
+        # for the handlers that were there before: these again.
+        previous = {number: signal.signal(number, stop) for number in _STOP_SIGNALS}
         try:
-            _Server(config, app, ready).run(sockets=[sock])
+            server.run(sockets=[sock])
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
     finally:
         app.close()
-
-
-def _ignore(number: int, frame: Any) -> None:
-    """Stopped already."""
 
 
 class _Supervisor:
@@ -175,44 +204,47 @@ class _Supervisor:
         self._deaths: list[float] = []
 
     def run(self, ready: Callable[[], None]) -> int:
-        for each in (signal.SIGTERM, signal.SIGINT):
+        for each in _STOP_SIGNALS:
             signal.signal(each, self._stop)
         answers, told = os.pipe()
         for number in range(self._settings.workers):
             self._fork(number, told)
         os.close(told)
-        with open(answers, "rb", buffering=0) as pipe:
-            reported = 0
-            while reported < self._settings.workers and pipe.read(1):
-                reported += 1
-        if reported < self._settings.workers:
-            self._stop(signal.SIGTERM, None)
-            self._reap_all()
-            raise ServeError("a worker could not start; its message is above")
+        with open(answers, "rb") as pipe:
+            for _ in range(self._settings.workers):
+                answer = pipe.readline()
+                if answer == _READY:
+                    continue
+                if self._stopping:
+                    break
+                self._stop(signal.SIGTERM, None)
+                self._reap_all()
+                raise ServeError(answer.decode().strip() or "a worker ended while it was starting")
         if not self._stopping:
             ready()
         return self._watch()
 
     def _fork(self, number: int, told: int | None) -> None:
+        """Start a worker, unless the server is stopping. It tells `told` that it answers, or why it can't."""
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
-        child = os.fork()
-        if child:
-            self._workers[child] = number
-            return
+        # A signal that came in between would miss the new worker, or be taken by it for its parent's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+        try:
+            child = 0 if self._stopping else os.fork()
+            if child:
+                self._workers[child] = number
+            if child or self._stopping:
+                return
+            for each in _STOP_SIGNALS:
+                signal.signal(each, signal.SIG_DFL)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
         status = 1
         try:
-            for each in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(each, signal.SIG_DFL)
             _die_with(parent)
-
-            def ready() -> None:
-                if told is not None:
-                    os.write(told, b".")
-                    os.close(told)
-
-            _work(self._settings, self._root_key, self._counters, self._sock, number, ready)
+            self._be_worker(number, told)
             status = 0
         except Exception as error:
             print(f"freehold: worker {number}: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
@@ -220,8 +252,25 @@ class _Supervisor:
             sys.stderr.flush()
             os._exit(status)
 
+    def _be_worker(self, number: int, told: int | None) -> None:
+        def tell(answer: bytes) -> None:
+            nonlocal told
+            if told is not None:
+                os.write(told, answer)
+                os.close(told)
+                told = None
+
+        try:
+            _work(self._settings, self._root_key, self._counters, self._sock, number, lambda: tell(_READY))
+        except CANNOT_START as error:
+            if told is None:
+                raise
+            tell(str(error).encode().replace(b"\n", b" ")[:_MOST_ANSWER_BYTES] + b"\n")
+
     def _stop(self, number: int, frame: Any) -> None:
         self._stopping = True
+        # Nobody would accept what the kernel went on queueing here.
+        self._sock.close()
         for worker in self._workers:
             try:
                 os.kill(worker, signal.SIGTERM)

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 START_SECONDS = 30
 
@@ -105,6 +105,8 @@ class Principal:
 class Server:
     """A running server: `endpoint`, `data` (its directory), `operator`, and `account` (its first account's root)."""
 
+    _log: IO[str]
+
     def __init__(
         self,
         directory: Path,
@@ -128,13 +130,16 @@ class Server:
         """A server, not started, for a copy of this one's data directory, with the same root key and principals."""
         made = Server.__new__(Server)
         made.__dict__.update(self.__dict__, data=data, endpoint="", _process=None)
-        made.__dict__.pop("_operator", None)
+        for own in ("_operator", "_log"):
+            made.__dict__.pop(own, None)
         made._options = [*self._options, f"--root-key={self.root_key}"]
         return made
 
     def start(self) -> None:
         """Serve, on a port of its own choice the first time and on the same one afterwards."""
         port = self.endpoint.rpartition(":")[2] or "0"
+        if hasattr(self, "_log"):
+            self._log.close()
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
             [
@@ -154,7 +159,7 @@ class Server:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            self._process.wait()
+            self._end(signal.SIGTERM)
             raise ServerError(f"the server did not start: {self.log()}")
         self.endpoint = json.loads(line)["endpoint"]
 
