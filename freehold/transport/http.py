@@ -36,6 +36,7 @@ HEADER_SECONDS = 30
 IDLE_SECONDS = 75
 BODY_IDLE_SECONDS = 60
 LINGER_SECONDS = 2
+HANG_UP_SECONDS = 0.1
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus}
 _NAMES: dict[bytes, str] = {}
@@ -46,6 +47,8 @@ class Serve(Protocol):
     """What the transport calls: the pipeline."""
 
     pool: Executor
+    under_way: int
+    """How many requests were dispatched and not answered yet."""
 
     async def serve(self, request: Request) -> Response: ...
 
@@ -124,7 +127,17 @@ class HttpProtocol(asyncio.Protocol):
         """Stop after the request under way (uvicorn calls this on SIGTERM)."""
         self.closing = True
         if self.exchange is None and self.incoming is None:
-            self.transport.close()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close an idle connection without waiting for the client's part in it.
+
+        A TLS transport waits half a minute for the client's close_notify, which an idle client doesn't send. Ours is
+        on its way after one turn of the loop, and TLS asks for no more (RFC 8446 6.1).
+        """
+        self.transport.close()
+        if self.secure and not self.transport.get_write_buffer_size():
+            self.loop.call_later(HANG_UP_SECONDS, self.transport.abort)
 
     def expire(self, now: float) -> None:
         """Close a connection on which nothing moved for too long; called every few seconds."""
@@ -132,7 +145,7 @@ class HttpProtocol(asyncio.Protocol):
             return
         exchange = self.exchange
         if exchange is None or (exchange.waits_for_body and not self.reading_paused):
-            self.transport.abort() if exchange is not None else self.transport.close()
+            self.transport.abort() if exchange is not None else self._hang_up()
 
     def pause_writing(self) -> None:
         if self.can_write is None:
@@ -268,6 +281,7 @@ class HttpProtocol(asyncio.Protocol):
                 self.transport.pause_reading()
             return
         self.exchange = exchange
+        self.pipeline.under_way += 1
         task = self.loop.create_task(exchange.run())
         self.state.tasks.add(task)
         task.add_done_callback(self.state.tasks.discard)
@@ -370,7 +384,7 @@ class Exchange:
 
     async def run(self) -> None:
         try:
-            response = await self.connection.pipeline.serve(self.request)
+            response = await self._answer()
         except Disconnected:
             self.connection.transport.abort()
             return
@@ -386,6 +400,13 @@ class Exchange:
         if unread:
             await self._let_the_client_finish()
         self.connection.finished(self)
+
+    async def _answer(self) -> Response:
+        pipeline = self.connection.pipeline
+        try:
+            return await pipeline.serve(self.request)
+        finally:
+            pipeline.under_way -= 1
 
     async def _let_the_client_finish(self) -> None:
         """Drop what still arrives for a moment: closing on unread data would make the kernel discard the answer."""
