@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from freehold.audit import event
 from freehold.audit.sink import AuditUnavailable
+from freehold.authentication.refusals import SERVICES
 from freehold.authentication.sigv4 import Authenticated, authenticate
 from freehold.authorization.context_keys import of_request
 from freehold.authorization.principal import ANONYMOUS
@@ -111,6 +112,11 @@ class Pipeline:
         """Authenticate, take in, validate, authorize, operate and audit. Raises what becomes the refusal."""
         app, request, operation = self.app, call.request, call.operation
         who = authenticate(request, credentials=app.access, clock=app.clock, regions=app.settings.regions)
+        if who.service != route.service and who.kind != "anonymous":
+            # Routed by what the request claims: a signature made for one service never counts for another.
+            raise SERVICES[route.service].refusals.scope(
+                f"Credential should be scoped to correct service: '{route.service}'."
+            )
         _admit(call, who)
         streaming = await self._take_in(call, route, who)
         params = codec(route.operation).parse(request, route)
