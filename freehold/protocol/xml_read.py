@@ -52,10 +52,17 @@ def parse(document: bytes) -> Node:
         stack.append(made)
 
     def end(name: str) -> None:
-        stack.pop()
+        made = stack.pop()
+        if made.children and made.text and not made.text.isspace():
+            # No document here mixes text with elements, and to gather it piece by piece would take quadratic time.
+            raise MalformedXml()
 
     def text(data: str) -> None:
-        stack[-1].text += data
+        node = stack[-1]
+        if not node.children:
+            node.text += data
+        elif not data.isspace():
+            raise MalformedXml()
 
     def refuse(*declaration: Any) -> Any:
         raise MalformedXml()
