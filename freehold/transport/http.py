@@ -40,6 +40,7 @@ HANG_UP_SECONDS = 0.1
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus}
 _NAMES: dict[bytes, str] = {}
+MOST_KNOWN_NAME_BYTES = 64
 _UNREPEATABLE = frozenset(("host", "content-length", "authorization", "x-amz-date", "x-amz-content-sha256"))
 
 
@@ -66,7 +67,7 @@ def _name(raw: bytes) -> str:
     name = _NAMES.get(raw)
     if name is None:
         name = raw.decode("latin-1").lower()
-        if len(_NAMES) < 4096:
+        if len(_NAMES) < 4096 and len(raw) <= MOST_KNOWN_NAME_BYTES:
             _NAMES[raw] = name
     return name
 
@@ -183,6 +184,10 @@ class HttpProtocol(asyncio.Protocol):
         self.closing = True
         if self.incoming is not None:
             self.incoming.disconnect()
+        if self.exchange is not None and self.exchange.complete:
+            # The request under way is whole: it is answered, and the connection closed after that.
+            self.transport.pause_reading()
+            return
         if self.exchange is None and not self.transport.is_closing():
             body = text.encode()
             self.transport.write(
@@ -203,6 +208,9 @@ class HttpProtocol(asyncio.Protocol):
         headers = self.headers
         if self.header_bytes > MOST_HEADER_BYTES or len(headers) >= MOST_HEADERS:
             raise _Refused(431, "Your request header section exceeds the maximum allowed size.")
+        if self.incoming is not None:
+            # A trailer of a chunked body: as a header it would come too late for the signature to cover it.
+            return
         name = _name(raw_name)
         text = value.decode("latin-1")
         if name in headers:
