@@ -13,6 +13,7 @@ import re
 import traceback
 from binascii import hexlify
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from freehold.audit import event
@@ -49,6 +50,7 @@ InsufficientStorage = aws_error(
     "InsufficientStorage", 507, "There is no room left to store this. Nothing was changed; free space and try again."
 )
 CorruptData = aws_error("InternalError", 500, "Stored data failed its authentication. Nothing of it was returned.")
+Abandoned = aws_error("IncompleteBody", 400, "The client closed the connection before all of its request had come.")
 MissingAuthentication = aws_error("MissingAuthenticationToken", 403, "Request is missing Authentication Token")
 MissingAuthenticationJson = aws_error("MissingAuthenticationTokenException", 400, MissingAuthentication.default_message)
 S3AccessDenied = aws_error("AccessDenied", 403, "Access Denied")
@@ -99,6 +101,9 @@ class Pipeline:
             result = await self._through(call, route)
             return codec(model).serialize(result, request_id)
         except Disconnected:
+            # What it did on the way, such as asking KMS for a data key, was done all the same.
+            with suppress(AuditUnavailable):
+                await self.app.audit.write([*call.events, *event.build(call, None, Abandoned())])
             raise
         except Exception as error:
             refusal = _as_aws_error(error)

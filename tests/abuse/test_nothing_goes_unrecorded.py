@@ -1,0 +1,36 @@
+"""Whatever is done, refused or given up leaves an event, and no client writes its own lines into one."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import attacking
+
+
+def events(principal: Any, **wanted: Any) -> list[dict[str, Any]]:
+    """The account's events by one attribute, newest first."""
+    ((key, value),) = wanted.items()
+    found = principal.cloudtrail.lookup_events(LookupAttributes=[{"AttributeKey": key, "AttributeValue": value}])
+    return [json.loads(event["CloudTrailEvent"]) for event in found["Events"]]
+
+
+def test_an_upload_that_is_given_up_is_recorded_with_the_keys_that_it_used(aws: Any, bucket: str) -> None:
+    key = aws.kms.create_key()["KeyMetadata"]["Arn"]
+    extra = {
+        "x-amz-server-side-encryption": "aws:kms",
+        "x-amz-server-side-encryption-aws-kms-key-id": key,
+        "x-amz-content-sha256": "UNSIGNED-PAYLOAD",
+        "Content-Length": "1000000",
+    }
+    headers = attacking.signed(aws, "s3", "PUT", f"/{bucket}/k", extra)
+    head = attacking.request(aws, "PUT", f"/{bucket}/k", headers)
+    attacking.raw(aws, head + b"a" * 100_000, 0.2, half_close=True)
+    deadline = time.monotonic() + 5
+    while not (puts := events(aws, EventName="PutObject")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [put["errorCode"] for put in puts] == ["IncompleteBody"]
+    (used,) = events(aws, EventName="GenerateDataKey")
+    assert used["resources"][0]["ARN"] == key
+    assert "Contents" not in aws.s3.list_objects_v2(Bucket=bucket)
