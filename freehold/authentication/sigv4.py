@@ -42,6 +42,7 @@ ContentMismatch = aws_error(
     "XAmzContentSHA256Mismatch", 400, "The provided 'x-amz-content-sha256' header does not match what was computed."
 )
 _MOST_KNOWN_HEADERS: Final = 8_192
+_MOST_KNOWN_CHARACTERS: Final = 1_024
 _known_headers: dict[str, Scope] = {}
 """Authorization headers up to their signature, of requests that were authenticated: clients repeat them all day."""
 
@@ -211,7 +212,12 @@ def _verified(
     key = signing_key(credential.secret, scope.date, scope.region, scope.service)
     if not compare_digest(key.sign(string_to_sign).encode(), signature.encode("utf-8", "surrogateescape")):
         raise _mismatch(service, scope, signature, string_to_sign, canonical_request)
-    if prefix is not None and prefix not in _known_headers and prefix.endswith("Signature="):
+    if (
+        prefix is not None
+        and prefix not in _known_headers
+        and len(prefix) <= _MOST_KNOWN_CHARACTERS
+        and prefix.endswith("Signature=")
+    ):
         if len(_known_headers) >= _MOST_KNOWN_HEADERS:
             _known_headers.clear()
         _known_headers[prefix] = scope

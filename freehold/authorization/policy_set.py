@@ -19,6 +19,7 @@ Verdict: TypeAlias = tuple[Statement | None, Statement | None]
 _MOST_ACTIONS_REMEMBERED: Final = 4096
 _MOST_VERDICTS_REMEMBERED: Final = 40_000
 _MOST_SETS_REMEMBERING: Final = 8_000
+_MOST_CHARACTERS_REMEMBERED: Final = 2_048
 _NOTHING: Final[Verdict] = (None, None)
 
 
@@ -43,6 +44,15 @@ class _Memory:
 _memory = _Memory()
 
 
+def _is_long(values: tuple[Any, ...]) -> bool:
+    """Whether values that a client may choose, such as a user agent, are too long to be remembered by the thousand."""
+    size = 0
+    for value in values:
+        if value is not None:
+            size += len(value) if type(value) is str else sum(map(len, value))
+    return size > _MOST_CHARACTERS_REMEMBERED
+
+
 class Candidates:
     """The statements of a set whose action matches, in their order."""
 
@@ -64,7 +74,8 @@ class Candidates:
         if holding is None:
             # Objects differ from call to call more than the context does: the conditions are remembered on their own.
             holding = _holding(self.denies, self.allows, context)
-            _memory.keep(self._holding, values, holding)
+            if not _is_long(values):
+                _memory.keep(self._holding, values, holding)
         verdict = _NOTHING
         for one in holding[0]:
             if one.resource_test is None or one.resource_test(resource, context):
@@ -75,7 +86,8 @@ class Candidates:
                 if one.resource_test is None or one.resource_test(resource, context):
                     verdict = (None, one)
                     break
-        _memory.keep(self._verdicts, (resource, values), verdict)
+        if len(resource) <= _MOST_CHARACTERS_REMEMBERED and not _is_long(values):
+            _memory.keep(self._verdicts, (resource, values), verdict)
         return verdict
 
 

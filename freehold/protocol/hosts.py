@@ -20,6 +20,9 @@ BASES = (
     "s3.dualstack.{region}.amazonaws.com",
 )
 
+MOST_HOST_CHARACTERS = 320
+"""A name of 253 characters (RFC 1035), and a port."""
+
 _IP_ADDRESS = re.compile(r"[0-9.]+|\[.*\]?|.*:.*:.*", re.ASCII)
 _REGION = r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}"
 
@@ -33,7 +36,7 @@ def bucket_finder(bases: tuple[str, ...] = BASES) -> Callable[[str], str | None]
     ]
 
     @lru_cache(maxsize=4096)
-    def bucket(host: str) -> str | None:
+    def known(host: str) -> str | None:
         name = host.lower()
         if not name.startswith("["):
             name, _, port = name.partition(":")
@@ -48,5 +51,9 @@ def bucket_finder(bases: tuple[str, ...] = BASES) -> Callable[[str], str | None]
                 captured: str | None = found[1]
                 return captured
         return None
+
+    def bucket(host: str) -> str | None:
+        # What is longer names nothing, and is not to be remembered: it comes from anyone.
+        return known(host) if len(host) <= MOST_HOST_CHARACTERS else None
 
     return bucket

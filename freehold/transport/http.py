@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
 MOST_HEADER_BYTES = 64 * 1024
+MOST_VALUE_BYTES = 16 * 1024
+"""Of one header. A session token may take 12 KiB."""
 MOST_HEADERS = 200
 MOST_TARGET_BYTES = 16 * 1024
 WHOLE_BODY_BYTES = 64 * 1024
@@ -208,6 +210,8 @@ class HttpProtocol(asyncio.Protocol):
         headers = self.headers
         if self.header_bytes > MOST_HEADER_BYTES or len(headers) >= MOST_HEADERS:
             raise _Refused(431, "Your request header section exceeds the maximum allowed size.")
+        if len(value) > MOST_VALUE_BYTES:
+            raise _Refused(431, "One of your request headers exceeds the maximum allowed size.")
         if self.incoming is not None:
             # A trailer of a chunked body: as a header it would come too late for the signature to cover it.
             return

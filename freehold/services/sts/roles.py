@@ -26,11 +26,17 @@ _CHAINED_SECONDS = 3600
 def _trusted(call: Call, role_arn: str) -> tuple[Role, Policy] | None:
     """The role and its compiled trust policy."""
 
-    def load(reader: Reader) -> tuple[Role, Policy] | None:
+    def load(reader: Reader) -> tuple[Role, Policy]:
         role = records.role_at(reader, role_arn)
-        return None if role is None else (role, policies_of.compiled(role.arn, role.trust_policy, "trust"))
+        if role is None:
+            # Raised, so that names that no role has don't fill the cache.
+            raise KeyError(role_arn)
+        return role, policies_of.compiled(role.arn, role.trust_policy, "trust")
 
-    return call.cached("iam", ("trusted role", role_arn), load)
+    try:
+        return call.cached("iam", ("trusted role", role_arn), load)
+    except KeyError:
+        return None
 
 
 def _may_assume(call: Call, params: Params) -> list[Permission]:
