@@ -34,6 +34,8 @@ SEGMENT_BYTES: Final = 16 * 1024 * 1024
 SEGMENT_SECONDS: Final = 24 * 3600
 CHECKPOINT_SECONDS: Final = 1.0
 MOST_EVENTS_PER_FRAME: Final = 512
+QUICK_SYNC_SECONDS: Final = 0.001
+"""How long the event loop may be kept at most by a sync of its own."""
 
 Waiter = tuple[list[bytes], "asyncio.Future[None]"]
 
@@ -75,6 +77,9 @@ class AuditLog:
         self._flusher: threading.Thread | None = None
         self._checkpointer: threading.Thread | None = None
         self._wake = threading.Event()
+        self._storing = threading.Lock()
+        self._sync_seconds = 0.0
+        """A moving average of how long a frame takes to be durable."""
         self._dirty = False
         self._stopping = False
         self._finish = threading.Event()
@@ -143,6 +148,25 @@ class AuditLog:
             future.set_result(None)
         return future
 
+    def write_alone(self, events: list[bytes]) -> bool:
+        """Make the events durable here and now, for a caller that nobody else waits behind; False: use `write`.
+
+        Handing over to the flusher and back costs more than a sync on a quick disk. On a slow one, and while the
+        flusher is at work, this does nothing. Raises AuditUnavailable when the events can't be stored.
+        """
+        if self._loop is None or self._stopping or self._sync_seconds > QUICK_SYNC_SECONDS:
+            self._sync_seconds *= 0.99  # so that a disk that was slow once is tried again
+            return False
+        if not self._queue.empty() or not self._storing.acquire(blocking=False):
+            return False
+        try:
+            self._store(events)
+        except Exception as error:
+            raise AuditUnavailable(f"the audit log cannot be written: {_reason(error)}") from error
+        finally:
+            self._storing.release()
+        return True
+
     def append_in(self, tx: Transaction, events: list[bytes]) -> None:
         """Put a mutation's events into its own transaction."""
         if events:
@@ -168,9 +192,10 @@ class AuditLog:
                     events += waiter[0]
             failure = None
             try:
-                self._store(events)
+                with self._storing:
+                    self._store(events)
             except Exception as error:
-                failure = str(error) if isinstance(error, OSError) else type(error).__name__
+                failure = _reason(error)
                 log.error("the audit log cannot be written: %s", failure)
             self._tell(waiters, failure)
         self._end_segment()
@@ -185,8 +210,10 @@ class AuditLog:
         if segment is None or segment.head.size >= self._segment_bytes or time.monotonic() >= self._rotate_at:
             self._end_segment()
             segment = self._open_segment()
+        began = time.perf_counter()
         try:
             segment.append(events, self._now_us())
+            self._sync_seconds += (time.perf_counter() - began - self._sync_seconds) * 0.1
         except BaseException:
             # Its number may be on the disk already, so this segment gets no further frame.
             self._end_segment()
@@ -269,6 +296,10 @@ class AuditLog:
         still_open = [head for head in ended if checkpoint.ended(tx, head.segment_id) is None]
         new = checkpoint.next_checkpoint(before, before_hash, chain.head(tx), heads, still_open, self._now_us())
         checkpoint.put(tx, new, self._signer.sign(new))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, OSError) else type(error).__name__
 
 
 def _resolve(waiters: list[Waiter], failure: str | None) -> None:
