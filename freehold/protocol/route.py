@@ -158,12 +158,33 @@ _SIGNING_FIELDS = frozenset(
 )
 
 
+_IGNORED_IN_QUERIES = frozenset(
+    (
+        "x-amz-checksum-crc32",
+        "x-amz-checksum-crc32c",
+        "x-amz-checksum-crc64nvme",
+        "x-amz-checksum-md5",
+        "x-amz-checksum-sha1",
+        "x-amz-checksum-sha256",
+        "x-amz-checksum-sha512",
+        "x-amz-checksum-xxhash128",
+        "x-amz-checksum-xxhash3",
+        "x-amz-checksum-xxhash64",
+        "x-amz-sdk-checksum-algorithm",
+    )
+)
+"""A checksum counts as a header only. S3 signs the parameter and looks no further, and it has to: the presigner of the
+JavaScript SDK puts the checksum of an empty body into every URL for an upload.
+https://github.com/localstack/localstack/pull/12164"""
+
+
 def _with_hoisted(fields: urls.Pairs, headers: dict[str, str]) -> dict[str, str]:
     """The headers with those that a presigner moved into the query; the header itself wins where both are there."""
     hoisted = {}
     for name, value in fields:
-        if name[:6].lower() == "x-amz-" and name.lower() not in _SIGNING_FIELDS:
-            hoisted[name.lower()] = value
+        lowered = name.lower()
+        if lowered[:6] == "x-amz-" and lowered not in _SIGNING_FIELDS and lowered not in _IGNORED_IN_QUERIES:
+            hoisted[lowered] = value
     return {**hoisted, **headers} if hoisted else headers
 
 

@@ -309,5 +309,12 @@ def test_headers_that_a_presigner_moved_into_the_query_count_and_the_header_itse
     assert params == {"Bucket": "b", "Key": "k", "StorageClass": "STANDARD_IA", "Metadata": {"a": "2"}}
 
 
+def test_a_checksum_in_a_query_is_not_the_body_s() -> None:
+    query = "X-Amz-Signature=1&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32"
+    assert _parse_s3("PUT", "/b/k", query) == {"Bucket": "b", "Key": "k"}
+    header = {"x-amz-checksum-crc32": "2JMqrA=="}
+    assert _parse_s3("PUT", "/b/k", query, header)["ChecksumCRC32"] == "2JMqrA=="
+
+
 def test_an_empty_query_parameter_is_empty_text_or_no_number() -> None:
     assert _parse_s3("GET", "/b", "list-type=2&prefix=&max-keys=") == {"Bucket": "b", "Prefix": ""}
