@@ -116,7 +116,8 @@ class Objects(Client):
         try:
             got = self.aws.s3.get_object(Bucket=self.bucket, Key=name)
         except ClientError as error:
-            assert error.response["Error"]["Code"] == "NoSuchKey"
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
             return ABSENT
         body = got["Body"].read()
         assert len(body) == got["ContentLength"]
@@ -229,7 +230,8 @@ class Keys(Client):
         try:
             described = self.aws.kms.describe_key(KeyId=name)["KeyMetadata"]
         except ClientError as error:
-            assert error.response["Error"]["Code"] == "NotFoundException"
+            if error.response["Error"]["Code"] != "NotFoundException":
+                raise
             return ABSENT
         key_id, state = described["KeyId"], described["KeyState"]
         if state == "Enabled":
@@ -286,7 +288,8 @@ class Users(Client):
         try:
             iam.get_user(UserName=name)
         except ClientError as error:
-            assert error.response["Error"]["Code"] == "NoSuchEntity"
+            if error.response["Error"]["Code"] != "NoSuchEntity":
+                raise
             return ABSENT
         allowed = key_id = ""
         for policy in iam.list_user_policies(UserName=name)["PolicyNames"]:
