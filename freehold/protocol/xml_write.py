@@ -1,8 +1,9 @@
 """XML by compiled string building: one writer per shape, tags made once, text escaped once.
 
 A writer appends to a list of strings. Members come in the model's order; nulls and what the model doesn't know are
-left out. Characters that XML 1.0 doesn't have are written as references, as S3 does (its clients ask for
-`EncodingType=url` instead), and a carriage return as `&#13;`, since a parser would turn it into a line feed.
+left out. In results, characters that XML 1.0 doesn't have are written as references, as S3 does (its clients ask for
+`EncodingType=url` instead); in errors they are replaced. A carriage return is written as `&#13;`, since a parser would
+turn it into a line feed.
 """
 
 from __future__ import annotations
@@ -28,9 +29,16 @@ def _reference(found: re.Match[str]) -> str:
     return _NAMED.get(character) or f"&#{ord(character)};"
 
 
+def _entity(found: re.Match[str]) -> str:
+    return _NAMED.get(found[0]) or ("&#13;" if found[0] == "\r" else "\ufffd")
+
+
 def escaped(text: str) -> str:
-    """For an element's text or, between double quotes, an attribute's value."""
-    return _SPECIAL.sub(_reference, text)
+    """For an element's text or, between double quotes, an attribute's value: always well-formed XML.
+
+    A character that XML doesn't have becomes U+FFFD. An error that quotes its request must be read by every parser.
+    """
+    return _SPECIAL.sub(_entity, text)
 
 
 def _text(value: Any) -> str:
