@@ -133,7 +133,7 @@ SERVICES: Final[dict[str, Service]] = {
     "s3": Service(S3, _QUARTER_HOUR, object_path),
     "kms": Service(JSON, _FIVE_MINUTES),
     "cloudtrail": Service(JSON, _FIVE_MINUTES),
-    "freehold": Service(JSON, _FIVE_MINUTES),
+    "freehold": Service(JSON, _FIVE_MINUTES, partition_wide=True),
 }
 
 
