@@ -32,7 +32,15 @@ DUE_WORK_SECONDS = 30.0
 class App:
     """`records`, `blobs`, `cache`, `clock`, `audit`, `authorizer`, `pool`, `tokens`, `root_key`, `settings`."""
 
-    def __init__(self, settings: Settings, root_key: RootKey, counters: SharedCounters, *, worker: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        root_key: RootKey,
+        counters: SharedCounters,
+        *,
+        worker: int,
+        blobs_at_start: frozenset[str] = frozenset(),
+    ) -> None:
         self.settings = settings
         self.root_key = root_key
         self.counters = counters
@@ -43,6 +51,8 @@ class App:
             settings.data, root_key.sealing_key("pages"), Sealer(root_key.sealing_key("records")), counters
         )
         self.blobs = FileBlobs(settings.blobs)
+        self.blobs_at_start = blobs_at_start
+        """Those that were there before any worker was: no upload under way will own one of them."""
         self.cache = Cache(self.records, counters)
         self.tokens = TokenSealer(Sealer(root_key.sealing_key("tokens")), self.clock)
         self.access = AccessDirectory(self.records, self.cache, self.tokens, self.clock)

@@ -74,16 +74,18 @@ def serve(settings: Settings, ready: Ready) -> int:
     root_key = root_key_of(settings)
     _forbid_core_dumps()
     with hold_directory(settings.data):
-        FileBlobs(settings.blobs).remove_unfinished()
+        blobs = FileBlobs(settings.blobs)
+        blobs.remove_unfinished()
+        blobs_at_start = frozenset(blobs.list())
         counters = SharedCounters()
         _check_tls(settings)
         sock = _listen(settings)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         endpoint = f"{settings.scheme}://{host}:{sock.getsockname()[1]}"
         if settings.workers == 1:
-            _work(settings, root_key, counters, sock, 0, lambda: ready(endpoint))
+            _work(settings, root_key, counters, blobs_at_start, sock, 0, lambda: ready(endpoint))
             return 0
-        return _Supervisor(settings, root_key, counters, sock).run(lambda: ready(endpoint))
+        return _Supervisor(settings, root_key, counters, blobs_at_start, sock).run(lambda: ready(endpoint))
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -154,11 +156,12 @@ def _work(
     settings: Settings,
     root_key: RootKey,
     counters: SharedCounters,
+    blobs_at_start: frozenset[str],
     sock: socket.socket,
     number: int,
     ready: Callable[[], None],
 ) -> None:
-    app = App(settings, root_key, counters, worker=number)
+    app = App(settings, root_key, counters, worker=number, blobs_at_start=blobs_at_start)
     try:
         config = uvicorn.Config(
             no_application,
@@ -206,10 +209,18 @@ def _settle_garbage_collection() -> None:
 
 
 class _Supervisor:
-    def __init__(self, settings: Settings, root_key: RootKey, counters: SharedCounters, sock: socket.socket) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        root_key: RootKey,
+        counters: SharedCounters,
+        blobs_at_start: frozenset[str],
+        sock: socket.socket,
+    ) -> None:
         self._settings = settings
         self._root_key = root_key
         self._counters = counters
+        self._blobs_at_start = blobs_at_start
         self._sock = sock
         self._workers: dict[int, int] = {}
         self._stopping = False
@@ -273,7 +284,15 @@ class _Supervisor:
                 told = None
 
         try:
-            _work(self._settings, self._root_key, self._counters, self._sock, number, lambda: tell(_READY))
+            _work(
+                self._settings,
+                self._root_key,
+                self._counters,
+                self._blobs_at_start,
+                self._sock,
+                number,
+                lambda: tell(_READY),
+            )
         except CANNOT_START as error:
             if told is None:
                 raise

@@ -2,8 +2,8 @@
 
 A blob is written before its record. So there are two kinds of waste: one that was replaced or deleted, whose row in
 `GARBAGE` commits with the replacement, and one whose record was never written (a cut upload, a crash), which has no row
-in `BLOB_OWNERS`. `sweep` removes the first kind; `sweep_orphans` the second, once seen twice hours apart, so that an
-upload under way is left alone.
+in `BLOB_OWNERS`. `sweep` removes the first kind; `sweep_orphans` the second: at once those of before the start, others
+when seen twice hours apart, so that an upload under way is left alone.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 import weakref
+from collections.abc import Set
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -92,7 +93,7 @@ def orphans(app: App) -> set[str]:
     }
 
 
-def sweep_orphans(app: App, seen_before: set[str]) -> set[str]:
+def sweep_orphans(app: App, seen_before: Set[str]) -> set[str]:
     """Delete the orphans that were orphans at an earlier call already; returns the others."""
     found = orphans(app)
     for name in found & seen_before:
@@ -103,9 +104,10 @@ def sweep_orphans(app: App, seen_before: set[str]) -> set[str]:
 class _Rounds:
     """What the sweeps of one worker remember."""
 
-    def __init__(self) -> None:
+    def __init__(self, app: App) -> None:
         self.under_way: Future[None] | None = None
-        self.orphans: set[str] = set()
+        self.orphans: Set[str] = app.blobs_at_start
+        """What an orphan is deleted for being in: the orphans of the last look; before the first, all earlier blobs."""
         self.orphans_due = 0.0
 
 
@@ -115,7 +117,9 @@ _rounds: weakref.WeakKeyDictionary[App, _Rounds] = weakref.WeakKeyDictionary()
 @due_work
 def clean_up(app: App, tx: Transaction) -> None:
     """Start a sweep in the pool, if the last one is done and there may be something to do."""
-    rounds = _rounds.setdefault(app, _Rounds())
+    rounds = _rounds.get(app)
+    if rounds is None:
+        rounds = _rounds[app] = _Rounds(app)
     if rounds.under_way is not None and not rounds.under_way.done():
         return
     look_for_orphans = time.monotonic() >= rounds.orphans_due
