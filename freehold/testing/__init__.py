@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,10 +49,9 @@ class Principal:
         import boto3
         import botocore.session
 
-        from freehold.cli.operator_client import MODELS
-
-        core = botocore.session.Session()
-        core.get_component("data_loader").search_paths.append(MODELS)
+        # The profile that the environment may name has nothing to do with this server.
+        core = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+        core.register_component("data_loader", _loader())
         return boto3.Session(
             self.access_key_id, self.secret_access_key, self.session_token, self.region, botocore_session=core
         )
@@ -61,7 +60,7 @@ class Principal:
         """A boto3 client for this server; `options` are those of `Session.client`."""
         from botocore.config import Config
 
-        config = Config(retries={"total_max_attempts": 1}).merge(options.pop("config", None) or Config())
+        config = Config(retries={"total_max_attempts": 1}, proxies={}).merge(options.pop("config", None) or Config())
         return self.session.client(service, endpoint_url=self.endpoint, verify=self.ca_bundle, config=config, **options)
 
     def __getattr__(self, name: str) -> Any:
@@ -242,6 +241,16 @@ class Server:
         if done.returncode:
             raise ServerError(done.stderr.strip())
         return done.stdout
+
+
+@cache
+def _loader() -> Any:
+    """botocore's models and Freehold's own, read once for all principals."""
+    from botocore.loaders import Loader
+
+    from freehold.cli.operator_client import MODELS
+
+    return Loader(extra_search_paths=[MODELS])
 
 
 _COMMAND = (sys.executable, "-m", "freehold")
