@@ -22,6 +22,7 @@ from freehold.authorization.principal import Principal
 
 _IAM_ARN = re.compile(r"arn:aws[a-z-]{0,20}:iam::(\d{12}|cloudfront):(root|(?:user|role)/[^*?$]{1,600})", re.DOTALL)
 _STS_ARN = re.compile(r"arn:aws[a-z-]{0,20}:sts::\d{12}:(?:assumed-role/[^*?$/]+/[^*?$/]+|federated-user/[^*?$/]+)")
+_SERVICE_LINKED = "role/aws-service-role/"
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 _UNIQUE_ID = re.compile(r"A[A-Z0-9]{15,127}(:[\w+=,.@-]{2,64})?", re.ASCII)
 """`AIDA…`, `AROA…`, or one session of a role: `AROA…:session`."""
@@ -90,7 +91,7 @@ def caller(principal: Principal) -> Caller:
         frozenset(direct - {""}),
         frozenset(limited - {""}),
         kind == "root",
-        kind == "role" and ":role/aws-service-role/" in behind,
+        kind == "role" and behind.split(":", 5)[-1].startswith(_SERVICE_LINKED),
         kind == "federated-user" and (behind.endswith(":root") or (issuer_id == account_id and bool(issuer_id))),
     )
 

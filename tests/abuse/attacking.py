@@ -27,7 +27,9 @@ class Answer(NamedTuple):
     @property
     def code(self) -> str:
         """The AWS error code, in whichever envelope; empty without one."""
-        found = re.search(rb"<Code>([^<]*)</Code>", self.body) or re.search(rb'"__type":"(?:[^"]*#)?([^"]*)"', self.body)
+        found = re.search(rb"<Code>([^<]*)</Code>", self.body) or re.search(
+            rb'"__type":"(?:[^"]*#)?([^"]*)"', self.body
+        )
         return found[1].decode() if found else ""
 
 
@@ -74,7 +76,8 @@ def answers(got: bytes, *, bodiless: bool = False) -> list[Answer]:
         headers = {}
         for line in lines:
             name, colon, value = line.partition(b":")
-            assert colon and re.fullmatch(rb"[A-Za-z0-9-]+", name), line[:200]
+            assert colon, line[:200]
+            assert re.fullmatch(rb"[A-Za-z0-9-]+", name), line[:200]
             assert not re.search(rb"[\x00-\x08\x0a-\x1f]", value), line[:200]
             headers[name.decode().lower()] = value.decode("latin-1").strip()
         if status[1] == b"100":
@@ -89,7 +92,9 @@ def answers(got: bytes, *, bodiless: bool = False) -> list[Answer]:
 def request(principal: Any, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
     """The bytes of a request, exactly as told, that asks to close afterwards."""
     fields = {"Host": host_of(principal), "Connection": "close", **headers}
-    if not any(name.lower() in ("content-length", "transfer-encoding") for name in fields) and (body or method != "GET"):
+    if not any(name.lower() in ("content-length", "transfer-encoding") for name in fields) and (
+        body or method != "GET"
+    ):
         fields["Content-Length"] = str(len(body))
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body

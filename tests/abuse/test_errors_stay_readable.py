@@ -9,7 +9,17 @@ from xml.etree import ElementTree
 import attacking
 import pytest
 
-NASTY = ["\x00", "\x01\x0b\x0c\x1f", "\r\n\t", "￾￿", "]]>", "<Code>InternalError</Code>", "&#0;&amp;", "\U0001f511", '"'*3]
+NASTY = [
+    "\x00",
+    "\x01\x0b\x0c\x1f",
+    "\r\n\t",
+    "￾￿",
+    "]]>",
+    "<Code>InternalError</Code>",
+    "&#0;&amp;",
+    "\U0001f511",
+    '"' * 3,
+]
 
 
 @pytest.mark.parametrize("text", NASTY, ids=ascii)

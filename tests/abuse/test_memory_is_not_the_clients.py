@@ -23,7 +23,7 @@ from freehold.transport import http
 def test_long_header_names_are_not_remembered() -> None:
     before = dict(http._NAMES)
     assert http._name(b"X-" + b"a" * 1000) == "x-" + "a" * 1000
-    assert http._NAMES == before
+    assert before == http._NAMES
 
 
 def test_a_header_of_megabytes_by_many_names_is_refused(aws: Any) -> None:
@@ -61,7 +61,12 @@ def test_long_authorization_headers_are_not_remembered(aws: Any, padding: int) -
 
 @pytest.mark.parametrize("length", [10, 10_000])
 def test_verdicts_on_long_values_are_the_same_and_not_remembered(length: int) -> None:
-    statement = {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"StringLike": {"aws:UserAgent": "a*"}}}
+    statement = {
+        "Effect": "Allow",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"StringLike": {"aws:UserAgent": "a*"}},
+    }
     policy = document.parse(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     candidates = policy_set.alone(policy).candidates("s3:GetObject")
     for agent, allowed in (("a" * length, True), ("b" * length, False)):
@@ -81,4 +86,3 @@ def test_roles_that_do_not_exist_are_not_remembered() -> None:
 
     assert roles._trusted(Call(), "arn:aws:iam::111122223333:role/nobody") is None  # type: ignore[arg-type]
     assert held == {}
-

@@ -105,7 +105,13 @@ def on_new(action: str, kind: str, member: str, *keys: Keys) -> Permissions:
         context: dict[str, Any] = {}
         for more in keys:
             context |= more(params, None)
-        return [Permission(f"iam:{action}", arn, call.account_id, context)]
+        needed = [Permission(f"iam:{action}", arn, call.account_id, context)]
+        if params.get("Tags"):
+            # Tags decide about access: who may not add them later may not give them at birth either.
+            # https://github.com/openshift/installer/issues/1073 shows AWS's refusal.
+            noun = action.removeprefix("Create")
+            needed.append(Permission(f"iam:Tag{noun}", arn, call.account_id, context))
+        return needed
 
     return permissions
 

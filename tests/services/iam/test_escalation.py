@@ -87,7 +87,7 @@ def test_tags_decide_at_creation_and_afterwards(desk: Desk, root: Key) -> None:
     delegate = desk.user(
         root,
         "delegate",
-        allow("iam:CreateUser", Condition=mine),
+        allow("iam:CreateUser", "iam:TagUser", Condition=mine),
         allow("iam:DeleteUser", Condition={"StringEquals": {"aws:ResourceTag/team": "red"}}),
         allow("iam:UntagUser", Condition={"ForAllValues:StringEquals": {"aws:TagKeys": ["stage"]}}),
     )
