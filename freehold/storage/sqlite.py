@@ -83,8 +83,8 @@ class SqliteRecords:
             _truncate(connection)
             # All that the database holds is synced now. The file has its room before anything depends on it.
             self._acknowledged.write(commits(connection))
-        except (apsw.Error, OSError):
-            _log.exception("the log could not be emptied at the start; the first commit tries again")
+        except (apsw.Error, OSError) as error:
+            _log.error("the log could not be emptied at the start; the first commit tries again: %s", error)
             return False
         return True
 
@@ -161,9 +161,9 @@ class SqliteRecords:
                     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             except apsw.BusyError:
                 pass  # another process is doing it
-            except apsw.Error:
+            except apsw.Error as error:
                 # The log keeps everything; the next commit asks again.
-                _log.exception("a checkpoint failed")
+                _log.error("a checkpoint failed: %s", error)
 
 
 def _truncate(connection: apsw.Connection) -> None:

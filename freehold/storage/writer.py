@@ -195,8 +195,8 @@ class Writer:
         try:
             self._truncate(self._connection)
             self._erasing = False
-        except apsw.Error:
-            _log.exception("the log still holds pages of what was erased; the next commit tries again")
+        except apsw.Error as error:
+            _log.error("the log still holds pages of what was erased; the next commit tries again: %s", error)
 
     def _undo(self) -> None:
         if self._connection.in_transaction:
