@@ -34,3 +34,12 @@ def test_an_upload_that_is_given_up_is_recorded_with_the_keys_that_it_used(aws: 
     (used,) = events(aws, EventName="GenerateDataKey")
     assert used["resources"][0]["ARN"] == key
     assert "Contents" not in aws.s3.list_objects_v2(Bucket=bucket)
+
+
+def test_what_a_service_does_by_itself_does_not_hide_the_trail(aws: Any, bucket: str) -> None:
+    """The event of an AWS managed key's making has a user identity without a type."""
+    aws.s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="aws:kms")
+    shown = aws.cloudtrail.lookup_events()["Events"]
+    assert {"CreateBucket", "CreateKey", "GenerateDataKey", "PutObject"} <= {event["EventName"] for event in shown}
+    found = aws.cloudtrail.lookup_events(LookupAttributes=[{"AttributeKey": "Username", "AttributeValue": "root"}])
+    assert "PutObject" in {event["EventName"] for event in found["Events"]}

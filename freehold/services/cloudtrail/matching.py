@@ -21,11 +21,13 @@ _BY_NAME: Final = frozenset(("iam", "s3"))
 def username(event: Event) -> str:
     """The user's name; of a role session the session's name; `root`."""
     who = event["userIdentity"]
-    if who["type"] == "Root":
+    # What a service does by itself, such as rotating a key, has an identity without a type.
+    kind = who.get("type")
+    if kind == "Root":
         return "root"
     if "userName" in who:
         return str(who["userName"])
-    if who["type"] in ("AssumedRole", "FederatedUser"):
+    if kind in ("AssumedRole", "FederatedUser"):
         return str(who["principalId"]).rpartition(":")[2]
     return str(who.get("invokedBy", ""))
 
