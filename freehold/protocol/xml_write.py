@@ -1,16 +1,18 @@
 """XML by compiled string building: one writer per shape, tags made once, text escaped once.
 
 A writer appends to a list of strings. Members come in the model's order; nulls and what the model doesn't know are
-left out. In results, characters that XML 1.0 doesn't have are written as references, as S3 does (its clients ask for
-`EncodingType=url` instead); in errors they are replaced. A carriage return is written as `&#13;`, since a parser would
-turn it into a line feed.
+left out. A long list of structures is written by columns: what its rows have in common is looked at once. In results,
+characters that XML 1.0 doesn't have are written as references, as S3 does (its clients ask for `EncodingType=url`
+instead); in errors they are replaced. A carriage return is written as `&#13;`, since a parser would turn it into a line
+feed.
 """
 
 from __future__ import annotations
 
 import re
 from binascii import b2a_base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain, repeat
 from typing import Any
 
 from freehold.protocol import timestamps
@@ -18,6 +20,11 @@ from freehold.protocol.models import Reference, Shape
 
 Write = Callable[[Any, list[str]], None]
 Text = Callable[[Any], str]
+Texts = Callable[[list[Any]], Iterable[str]]
+Column = Callable[[list[Any]], "str | tuple[str, Iterable[str], str]"]
+"""One member of many structures: the element that all have, or what stands before, in and after each one's."""
+
+FEWEST_ROWS_BY_COLUMNS = 16
 
 _SPECIAL = re.compile('[&<>"\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]')
 _UNSAFE = re.compile("[&<>\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -43,6 +50,13 @@ def escaped(text: str) -> str:
 
 def _text(value: Any) -> str:
     return _UNSAFE.sub(_reference, value if type(value) is str else str(value))
+
+
+def _safe_texts(values: list[Any]) -> Iterable[str]:
+    together = "".join(values)
+    if together.isprintable() and "&" not in together and "<" not in together and ">" not in together:
+        return values
+    return map(_text, values)
 
 
 def _boolean(value: Any) -> str:
@@ -179,23 +193,82 @@ class Writers:
         member = reference.shape.member
         assert member is not None
         if reference.flattened:
-            each = self.element(member.location_name or name, member)
-
-            def write_flat(value: Any, out: list[str]) -> None:
-                for part in value:
-                    each(part, out)
-
-            return write_flat
-        each = self.element(member.location_name or "member", member)
+            return self._elements(member.location_name or name, member)
+        elements = self._elements(member.location_name or "member", member)
         opening, closing = f"<{name}>", f"</{name}>"
 
         def write(value: Any, out: list[str]) -> None:
             out.append(opening)
-            for part in value:
-                each(part, out)
+            elements(value, out)
             out.append(closing)
 
         return write
+
+    def _elements(self, name: str, reference: Reference) -> Write:
+        """A list's elements, one after the other."""
+        each = self.element(name, reference)
+        shape = reference.shape
+        by_columns = shape.type == "structure" and not any(part.xml_attribute for part in shape.members.values())
+        columns: list[tuple[str, Column]] = []
+
+        def write(value: Any, out: list[str]) -> None:
+            if not by_columns or len(value) < FEWEST_ROWS_BY_COLUMNS:
+                for part in value:
+                    each(part, out)
+                return
+            if not columns:
+                columns.extend(self._columns(shape))
+            before = f"<{name}>"
+            row: list[Iterable[str]] = []
+            for member, column in columns:
+                shown = column([part.get(member) for part in value])
+                if isinstance(shown, str):
+                    before += shown
+                else:
+                    row += (repeat(before + shown[0]), shown[1])
+                    before = shown[2]
+            row.append(repeat(f"{before}</{name}>", len(value)))
+            out.extend(chain.from_iterable(zip(*row, strict=False)))
+
+        return write
+
+    def _columns(self, shape: Shape) -> list[tuple[str, Column]]:
+        return [
+            (name, self._column(reference.location_name or name, reference))
+            for name, reference in shape.members.items()
+            if reference.location is None
+        ]
+
+    def _column(self, wire: str, reference: Reference) -> Column:
+        element, texts = self.element(wire, reference), self._texts(reference)
+        opening, closing = f"<{wire}>", f"</{wire}>"
+
+        def write_one(value: Any) -> str:
+            out: list[str] = []
+            if value is not None:
+                element(value, out)
+            return "".join(out)
+
+        def write(values: list[Any]) -> str | tuple[str, Iterable[str], str]:
+            if values.count(values[0]) == len(values):
+                return write_one(values[0])
+            if texts is None or None in values:
+                return "", map(write_one, values), ""
+            return opening, texts(values), closing
+
+        return write
+
+    def _texts(self, reference: Reference) -> Texts | None:
+        """As `text`, of many values together; None for what is better written one by one."""
+        shape, text = reference.shape, self.text(reference)
+        if shape.type in ("structure", "list", "map", "boolean") or shape.enum:
+            return None
+        if shape.type == "timestamp":
+            # What was stored together has its time in common.
+            return lambda values: map({value: text(value) for value in set(values)}.__getitem__, values)
+        if text is _text:
+            return _safe_texts
+        return lambda values: map(text, values)
 
     def _map(self, name: str, reference: Reference) -> Write:
         shape = reference.shape
