@@ -55,10 +55,10 @@ class Sealer:
         if len(key) != 32:
             raise ValueError("a sealing key has 32 bytes")
         self._key = bytes(key)
-        # Derived keys by salt, in two generations: a hit costs one look-up, and only what was not used for a whole
-        # generation is forgotten.
-        self._held: dict[bytes, tuple[bytes, Seal]] = {}
-        self._held_before: dict[bytes, tuple[bytes, Seal]] = {}
+        # Derived keys by version, salt and commitment as they stand (in the open) before each value: one look-up finds
+        # the key and proves the commitment. In two generations: only what was not used for a whole one is forgotten.
+        self._held: dict[bytes, Seal] = {}
+        self._held_before: dict[bytes, Seal] = {}
         self._epoch: tuple[Callable[[], int], Seal, bytes] = _NO_EPOCH
         _sealers.add(self)
 
@@ -78,13 +78,11 @@ class Sealer:
     def open(self, blob: bytes, associated: bytes) -> bytes:
         """What was sealed. Raises IntegrityError unless `blob` and `associated` are exactly as they were then."""
         try:
-            commitment, decrypt = self._held[blob[1:17]]
+            decrypt = self._held[blob[:_PREFIX_BYTES]]
         except KeyError:
-            commitment, decrypt = self._find(blob)
-        # The version is looked at before anything is decrypted, the length by the cipher itself.
-        if blob[0] != VERSION or not compare_digest(blob[17:49], commitment):
-            raise IntegrityError("not a value sealed under this key")
+            decrypt = self._find(blob)
         try:
+            # The length is looked at by the cipher itself.
             return decrypt(blob[49:61], blob[61:], associated)
         except (InvalidTag, ValueError):
             raise IntegrityError("a sealed value was altered, or belongs elsewhere") from None
@@ -94,32 +92,33 @@ class Sealer:
         derived = HKDFExpand(SHA512(), 64, _INFO + salt).derive(self._key)
         return derived[32:], AESGCM(derived[:32])
 
-    def _find(self, blob: bytes) -> tuple[bytes, Seal]:
+    def _find(self, blob: bytes) -> Seal:
         if len(blob) < OVERHEAD_BYTES or blob[0] != VERSION:
             raise IntegrityError("not a sealed value")
-        salt = bytes(blob[1:17])
-        held = self._held_before.get(salt)
-        if held is None:
-            commitment, cipher = self._derive(salt)
-            held = (commitment, cipher.decrypt)
+        prefix = bytes(blob[:_PREFIX_BYTES])
+        decrypt = self._held_before.get(prefix)
+        if decrypt is None:
+            commitment, cipher = self._derive(prefix[1:17])
             # A salt that was never used here would only push out those that were.
-            if not compare_digest(blob[17:49], commitment):
+            if not compare_digest(prefix[17:], commitment):
                 raise IntegrityError("not a value sealed under this key")
-        self._hold(salt, held)
-        return held
+            decrypt = cipher.decrypt
+        self._hold(prefix, decrypt)
+        return decrypt
 
-    def _hold(self, salt: bytes, held: tuple[bytes, Seal]) -> None:
+    def _hold(self, prefix: bytes, decrypt: Seal) -> None:
         if len(self._held) >= _HELD_KEYS:
             self._held_before = self._held
             self._held = {}
-        self._held[salt] = held
+        self._held[prefix] = decrypt
 
     def _new_epoch(self) -> tuple[Callable[[], int], Seal, bytes]:
         salt = os.urandom(_SALT_BYTES)
         commitment, cipher = self._derive(salt)
-        self._hold(salt, (commitment, cipher.decrypt))
+        prefix = bytes((VERSION,)) + salt + commitment
+        self._hold(prefix, cipher.decrypt)
         # A C iterator's next() is one step under the interpreter lock: no two threads get the same number.
-        return count().__next__, cipher.encrypt, bytes((VERSION,)) + salt + commitment
+        return count().__next__, cipher.encrypt, prefix
 
 
 def _no_seal(nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:

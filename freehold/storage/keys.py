@@ -43,6 +43,9 @@ def decode(encoded: bytes, start: int = 0) -> Key:
     parts: list[str | int] = []
     end = len(encoded)
     try:
+        if start < end and encoded[start] == _TEXT and encoded.find(0, start) == end - 1:
+            # One text is what most keys end with.
+            return (encoded[start + 1 : end - 1].decode(),)
         while start < end:
             tag = encoded[start]
             if tag == _TEXT:
