@@ -60,9 +60,10 @@ def decode(encoded: bytes, start: int = 0) -> Key:
             elif _INTEGER <= tag <= _INTEGER + 8:
                 close = start + 1 + tag - _INTEGER
                 digits = encoded[start + 1 : close]
-                if close > end or digits[:1] == b"\0":
-                    raise ValueError("a truncated or padded integer")
-                parts.append(int.from_bytes(digits, "big"))
+                number = int.from_bytes(digits, "big")
+                if close > end or digits[:1] == b"\0" or number > _LARGEST:
+                    raise ValueError("a truncated, padded or too large integer")
+                parts.append(number)
                 start = close
             else:
                 raise ValueError("an unknown tag")

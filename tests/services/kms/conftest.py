@@ -26,6 +26,8 @@ from freehold.services import operation as operations
 from freehold.services.call import Call
 from freehold.services.iam import accounts
 from freehold.services.iam.access import AccessDirectory
+from freehold.services.kms.deletion import destroy_due
+from freehold.services.kms.rotation import rotate_due
 from freehold.storage.cache import Cache
 from freehold.storage.counters import SharedCounters
 from freehold.storage.sqlite import SqliteRecords
@@ -74,7 +76,7 @@ class Deployment:
 
     def sweep(self) -> None:
         """What is due, as the server does it."""
-        self.write(lambda tx: [work(self.app, tx) for work in operations.DUE_WORK])
+        self.write(lambda tx: [work(self.app, tx) for work in (destroy_due, rotate_due)])
 
     def call(self, name: str, *, as_: Principal | None = None, via: tuple[str, ...] = ()) -> Call:
         request = Request("POST", "/", "", {})
