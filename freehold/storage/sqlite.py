@@ -74,6 +74,7 @@ class SqliteRecords:
             connection, self._statements, counters, self._lock, self._acknowledged, truncate=_truncate, erasing=erasing
         )
         self._connections.add(connection)
+        self._writing = connection
         self._checkpointer = threading.Thread(target=self._checkpoints, name="freehold-checkpoints", daemon=True)
         self._checkpointer.start()
 
@@ -123,7 +124,10 @@ class SqliteRecords:
         self._checkpointer.join()
         with self._lock, self._opening:
             for connection in list(self._connections):
-                _close(connection)
+                if connection is not self._writing:
+                    _close(connection)
+            # The last one to close empties the log and removes it, which one that was interrupted cannot.
+            _close(self._writing)
             self._connections.clear()
         self._acknowledged.close()
         self._lock.close()
