@@ -126,8 +126,12 @@ def signed(
     made = AWSRequest(method, principal.endpoint + target, data=body, headers={"Host": host_of(principal)})
     for name, value in (headers or {}).items():
         made.headers[name] = value
-    signer = S3SigV4Auth if service == "s3" else SigV4Auth
-    signer(credentials(principal), service, region).add_auth(made)
+    claimed = made.headers.get("x-amz-content-sha256")
+    signer = (S3SigV4Auth if service == "s3" else SigV4Auth)(credentials(principal), service, region)
+    if claimed is not None:
+        # botocore would put the body's own hash in its place.
+        signer.payload = lambda _: claimed  # type: ignore[method-assign]
+    signer.add_auth(made)
     return {name: value for name, value in made.headers.items() if name != "Host"}
 
 
