@@ -108,6 +108,7 @@ def serve(
 ) -> None:
     """Serve a deployment until SIGTERM or Ctrl-C; requests in flight are finished.
 
+    \b
     Examples:
       freehold serve --data ./data
       freehold serve --data ./data --port 0 --workers 2 --region us-east-1 --region eu-central-1 --json
@@ -161,6 +162,7 @@ def status(
 ) -> None:
     """Tell how a server (with --endpoint, as the operator) or a data directory is doing.
 
+    \b
     Examples:
       freehold status --endpoint http://127.0.0.1:4600 --profile freehold-operator
       freehold status --data ./data

@@ -18,6 +18,7 @@ def operations(
 ) -> None:
     """Every operation of the served services, whether it is implemented, and if not, why.
 
+    \b
     Examples:
       freehold operations --service kms
       freehold operations --json
