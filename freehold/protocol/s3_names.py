@@ -46,8 +46,8 @@ ROOTS = {
 PARTIAL_CONTENT = frozenset(("GetObject", "HeadObject"))
 """Operations whose answer is 206 when it has a ContentRange."""
 
-UNTESTED = frozenset(("BucketLocationConstraint",))
-"""Enumerations that the service judges itself, with a code of their own (InvalidLocationConstraint)."""
+UNTESTED = frozenset(("BucketCannedACL", "BucketLocationConstraint"))
+"""Enumerations that the service judges itself: with a code of their own, or because the model doesn't list them all."""
 
 _BY_ARGUMENT: dict[str, tuple[type[AwsError], str]] = {
     "encoding-type": (InvalidArgument, "Invalid Encoding Method specified in Request"),

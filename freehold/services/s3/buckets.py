@@ -28,6 +28,7 @@ from freehold.services.s3.errors import (
     TooManyBuckets,
 )
 from freehold.services.s3.names import bucket_arn, canonical_id, check_bucket_name
+from freehold.services.s3.ownership import check_bucket_acl
 from freehold.services.s3.records import BUCKETS, ENTRIES, OWNED, UPLOADS, BucketRecord, OwnedBucket
 from freehold.services.s3.uploads import drop_upload
 
@@ -84,8 +85,7 @@ def create_bucket(call: Call, params: Params) -> Result:
     checksums.check_body(call.request.headers, call.request.body)
     configuration = params.get("CreateBucketConfiguration") or {}
     _check_location(call.region, configuration)
-    if params.get("ACL", "private") != "private":
-        raise AccessControlListNotSupported
+    check_bucket_acl(params)
     if params.get("ObjectOwnership", "BucketOwnerEnforced") != "BucketOwnerEnforced":
         raise AccessControlListNotSupported(
             "Only BucketOwnerEnforced object ownership is implemented: ACLs are disabled."

@@ -8,6 +8,11 @@ from __future__ import annotations
 from freehold.errors import AwsError, aws_error
 
 AccessControlListNotSupported = aws_error("AccessControlListNotSupported", 400, "The bucket does not allow ACLs")
+InvalidBucketAclWithObjectOwnership = aws_error(
+    "InvalidBucketAclWithObjectOwnership",
+    400,
+    "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+)
 AccessDenied = aws_error("AccessDenied", 403, "Access Denied")
 AuthorizationHeaderMalformed = aws_error("AuthorizationHeaderMalformed", 400, "The authorization header is malformed.")
 BadDigest = aws_error("BadDigest", 400, "The Content-MD5 you specified did not match what we received.")

@@ -11,7 +11,13 @@ from freehold.errors import NotImplementedByFreehold
 from freehold.services.operation import operation
 from freehold.services.s3 import checksums
 from freehold.services.s3.access import bucket_of, bucket_permission, object_permission
-from freehold.services.s3.errors import AccessControlListNotSupported, MalformedXML, OwnershipControlsNotFound
+from freehold.services.s3.errors import (
+    AccessControlListNotSupported,
+    InvalidArgument,
+    InvalidBucketAclWithObjectOwnership,
+    MalformedXML,
+    OwnershipControlsNotFound,
+)
 from freehold.services.s3.names import canonical_id
 from freehold.services.s3.objects import existing
 from freehold.services.s3.records import BUCKETS
@@ -91,3 +97,27 @@ def check_acl(params: dict[str, Any]) -> None:
     for name in ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP"):
         if name in params:
             raise AccessControlListNotSupported
+
+
+_BUCKET_ACLS = {
+    "private": True,
+    "bucket-owner-read": True,
+    "bucket-owner-full-control": True,
+    "public-read": False,
+    "public-read-write": False,
+    "authenticated-read": False,
+    "log-delivery-write": False,
+}
+"""Canned ACLs, and whether a bucket may be made with them: two are objects' alone, and ignored for a bucket."""
+
+
+def check_bucket_acl(params: dict[str, Any]) -> None:
+    """Raise InvalidBucketAclWithObjectOwnership for the canned ACL of a new bucket that would grant something.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl
+    """
+    named = params.get("ACL", "private")
+    if named not in _BUCKET_ACLS:
+        raise InvalidArgument(ArgumentName="x-amz-acl", ArgumentValue=named[:1024])
+    if not _BUCKET_ACLS[named]:
+        raise InvalidBucketAclWithObjectOwnership

@@ -113,6 +113,27 @@ def test_acls_say_that_the_owner_controls_all(aws: Any, bucket: str) -> None:
         aws.s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
 
 
+@pytest.mark.parametrize(
+    ("acl", "code"),
+    [
+        ("private", None),
+        ("bucket-owner-full-control", None),
+        ("public-read", "InvalidBucketAclWithObjectOwnership"),
+        ("log-delivery-write", "InvalidBucketAclWithObjectOwnership"),
+        ("everyone", "InvalidArgument"),
+    ],
+)
+def test_a_bucket_is_made_with_an_acl_only_where_it_grants_nothing(
+    aws: Any, name: str, acl: str, code: str | None
+) -> None:
+    if code is None:
+        aws.s3.create_bucket(Bucket=name, ACL=acl)
+    else:
+        with refused(code, 400):
+            aws.s3.create_bucket(Bucket=name, ACL=acl)
+    assert [each["Name"] for each in aws.s3.list_buckets()["Buckets"]] == ([] if code else [name])
+
+
 def test_ownership_stays_enforced(aws: Any, bucket: str) -> None:
     rules = aws.s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"]
     assert rules == [{"ObjectOwnership": "BucketOwnerEnforced"}]
