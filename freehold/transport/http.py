@@ -163,6 +163,7 @@ class HttpProtocol(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that half-closes still gets its answer if its request was complete."""
         busy = self.exchange is not None and self.exchange.complete
+        self.closing = True
         if not busy and self.exchange is not None:
             self.exchange.disconnect()
         return busy and not self.secure
@@ -304,7 +305,7 @@ class HttpProtocol(asyncio.Protocol):
         self.state.total_requests += 1
         if self.transport.is_closing():
             return
-        if self.closing or not exchange.keep_alive:
+        if not exchange.keep_alive or (self.closing and not self.waiting):
             self.transport.close()
             return
         self.deadline = time.monotonic() + IDLE_SECONDS
@@ -446,7 +447,7 @@ class Exchange:
             parts.append(b"content-length: %d\r\n" % (len(body) if isinstance(body, bytes) else body.length))
         for raw_name, raw_value in connection.state.default_headers:
             parts.append(b"%b: %b\r\n" % (raw_name, raw_value))
-        if not self.keep_alive or connection.closing:
+        if not self.keep_alive or (connection.closing and not connection.waiting):
             self.keep_alive = False
             parts.append(b"connection: close\r\n")
         parts.append(b"\r\n")

@@ -87,3 +87,9 @@ def test_requests_before_one_that_cannot_be_read_are_answered(aws: Any) -> None:
     good = f"GET / HTTP/1.1\r\nHost: {attacking.host_of(aws)}\r\n\r\n".encode()
     got = attacking.answers(attacking.raw(aws, good + b"GARBAGE\r\n\r\n"))
     assert [answer.status for answer in got][:1] == [403]
+
+
+def test_a_client_that_will_send_no_more_is_answered_and_let_go(aws: Any) -> None:
+    good = f"GET / HTTP/1.1\r\nHost: {attacking.host_of(aws)}\r\n\r\n".encode()
+    got = attacking.answers(attacking.raw(aws, good * 3, half_close=True, seconds=5))
+    assert [answer.status for answer in got] == [403, 403, 403]
