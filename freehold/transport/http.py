@@ -378,6 +378,8 @@ class Exchange:
         """The body's next piece as it came, `b""` at its end. Raises Disconnected when the client went away."""
         if self.expects_continue:
             self.expects_continue = False
+            if self.disconnected:
+                raise Disconnected
             self.connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         while not self.pieces:
             if self.complete:
@@ -392,7 +394,8 @@ class Exchange:
         connection = self.connection
         if connection.reading_paused and self.buffered <= HIGH_WATER_BYTES // 2 and not connection.waiting:
             connection.reading_paused = False
-            connection.transport.resume_reading()
+            if not connection.transport.is_closing():
+                connection.transport.resume_reading()
         return piece
 
     async def run(self) -> None:
@@ -406,6 +409,9 @@ class Exchange:
             raise
         self.answered = True
         self.pieces.clear()
+        if self.disconnected or self.connection.transport.is_closing():
+            await self._drop(response)
+            return
         unread = not self.complete
         if unread:
             self.keep_alive = False
@@ -420,6 +426,13 @@ class Exchange:
             return await pipeline.serve(self.request)
         finally:
             pipeline.under_way -= 1
+
+    async def _drop(self, response: Response) -> None:
+        """Let go of an answer that nobody waits for any longer."""
+        connection = self.connection
+        if not isinstance(response.body, bytes):
+            await connection.loop.run_in_executor(connection.pipeline.pool, response.body.close)
+        connection.finished(self)
 
     async def _let_the_client_finish(self) -> None:
         """Drop what still arrives for a moment: closing on unread data would make the kernel discard the answer."""
