@@ -168,7 +168,9 @@ def decide(request: Request, policies: Policies) -> Decision:
     # 3. The resource's side.
     kind = request.kind
     named, by, statement = _resource_side(request)
-    same_account = who.account_id == request.account_id
+    # A grant is enough across accounts too: key trust asks for an IAM policy or a grant.
+    # https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
+    same_account = who.account_id == request.account_id or by == "grant"
     if not who.account_id and who.kind != "operator":
         # Services, identity providers and anonymous callers have no policies of their own.
         if named is Named.DIRECT:
@@ -227,9 +229,10 @@ def _resource_side(request: Request) -> tuple[Named, DecidedBy, Statement | None
         named, statement = _named_by(request.resource_policy, request)
     if named is not Named.DIRECT and request.default_allow and request.who.account_id == request.account_id:
         return Named.DIRECT, by, None
-    if named is not Named.DIRECT and request.grants:
+    across = request.who.account_id != request.account_id
+    if request.grants and (across or named is not Named.DIRECT):
         granted = max(grant_names(grant, request) for grant in request.grants)
-        if granted > named:
+        if granted > named or (across and granted >= Named.LIMITED):
             return granted, "grant", None
     return named, by, statement
 

@@ -72,14 +72,15 @@ def evaluate(case):
             return "implicitDeny"
 
     # Resource-based policies: how does an Allow name the caller?
-    names = set()
+    names, granted = set(), set()
     if service == "kms" and who["account"] and who["account"] != resource_account and action not in KMS_CROSS_ACCOUNT:
         pass
     else:
         if attached is not None:
             names |= allows_naming(attached, world)
         for grant in policies["kms_grants"] if service == "kms" else []:
-            names |= grant_names(grant, request["action"], who, request.get("context", {}))
+            granted |= grant_names(grant, request["action"], who, request.get("context", {}))
+        names |= granted
 
     if not who["account"]:
         return "allow" if "direct" in names else "implicitDeny"
@@ -101,6 +102,8 @@ def evaluate(case):
         if must_be_allowed_by_resource and "account" not in names:
             return "implicitDeny"
         return "allow" if identity and limits else "implicitDeny"
+    if "direct" in granted or ("limited" in granted and limits):
+        return "allow"
     return "allow" if names and identity and limits else "implicitDeny"
 
 
