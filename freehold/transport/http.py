@@ -11,7 +11,10 @@ repeated Host or Content-Length, upgrades, headers or bodies that stop arriving.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import http
+import sys
+import termios
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
@@ -135,12 +138,24 @@ class HttpProtocol(asyncio.Protocol):
     def _hang_up(self) -> None:
         """Close an idle connection without waiting for the client's part in it.
 
-        A TLS transport waits half a minute for the client's close_notify, which an idle client doesn't send. Ours is
-        on its way after one turn of the loop, and TLS asks for no more (RFC 8446 6.1).
+        A TLS transport waits half a minute for the client's close_notify, which an idle client doesn't send. TLS asks
+        for no more than ours (RFC 8446 6.1), sent after the answers.
         """
         self.transport.close()
-        if self.secure and not self.transport.get_write_buffer_size():
-            self.loop.call_later(HANG_UP_SECONDS, self.transport.abort)
+        if self.secure:
+            self.loop.call_later(HANG_UP_SECONDS, self._let_go)
+
+    def _let_go(self) -> None:
+        """Drop the connection once the client has received what was written to it.
+
+        The TLS transport doesn't tell what the one below it holds, but that fills only behind a full kernel queue.
+        """
+        if self not in self.state.connections:
+            return
+        if self.transport.get_write_buffer_size() or _unreceived_bytes(self.transport):
+            self.loop.call_later(HANG_UP_SECONDS, self._let_go)
+        else:
+            self.transport.abort()
 
     def expire(self, now: float) -> None:
         """Close a connection on which nothing moved for too long; called every few seconds."""
@@ -306,7 +321,7 @@ class HttpProtocol(asyncio.Protocol):
         if self.transport.is_closing():
             return
         if not exchange.keep_alive or (self.closing and not self.waiting):
-            self.transport.close()
+            self._hang_up() if self.closing and exchange.complete else self.transport.close()
             return
         self.deadline = time.monotonic() + IDLE_SECONDS
         if self.waiting:
@@ -320,6 +335,15 @@ class _Refused(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
+
+
+def _unreceived_bytes(transport: asyncio.Transport) -> int:
+    """What the kernel has taken and the client's has not confirmed."""
+    try:
+        filled = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int.from_bytes(filled, sys.byteorder)
 
 
 def _path_of_absolute(target: str, headers: dict[str, str]) -> str:
