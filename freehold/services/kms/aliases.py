@@ -123,6 +123,9 @@ def update_alias(call: Call, params: Params) -> None:
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_UpdateAlias.html
     """
+    for permission in _may_update(call, params):
+        # Once more: the alias may have been pointed at another key meanwhile.
+        call.require(permission)
     name = params["AliasName"]
     alias = _existing(call, call.tx, name)
     key = loaded.changeable(call, _target(params), "UpdateAlias")
@@ -140,6 +143,9 @@ def delete_alias(call: Call, params: Params) -> None:
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_DeleteAlias.html
     """
+    for permission in _may_delete(call, params):
+        # Once more: the alias may have been pointed at another key meanwhile.
+        call.require(permission)
     name = params["AliasName"]
     alias = _existing(call, call.tx, name)
     key = records.key_at(call.tx, call.region, alias.target_key_id)

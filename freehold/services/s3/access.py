@@ -94,6 +94,12 @@ def bucket_of(call: Call, params: Params) -> Bucket:
     if expected_owner is not None and expected_owner != bucket.record.owner:
         raise AccessDenied
     _check_region(call, bucket)
+    authorized = call.prepared
+    if authorized is None:
+        call.prepared = bucket
+    elif type(authorized) is Bucket and authorized.record.bucket_id != bucket.record.bucket_id:
+        # Deleted and made again, perhaps by someone else, since the call was authorized.
+        raise NoSuchBucket(BucketName=bucket.name)
     return bucket
 
 
