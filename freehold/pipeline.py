@@ -118,7 +118,13 @@ class Pipeline:
     async def _through(self, call: Call, route: Route) -> Result:
         """Authenticate, take in, validate, authorize, operate and audit. Raises what becomes the refusal."""
         app, request, operation = self.app, call.request, call.operation
-        who = authenticate(request, credentials=app.access, clock=app.clock, regions=app.settings.regions)
+        who = authenticate(
+            request,
+            credentials=app.access,
+            clock=app.clock,
+            regions=app.settings.regions,
+            bucket_of=self._router.bucket_of,
+        )
         if who.service != route.service and who.kind != "anonymous":
             # Routed by what the request claims: a signature made for one service never counts for another.
             raise SERVICES[route.service].refusals.scope(

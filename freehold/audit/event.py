@@ -31,7 +31,7 @@ MOST_PART_BYTES: Final = 100 * 1024
 """The most that `requestParameters` and `responseElements` may take each, as in CloudTrail."""
 _MOST_TEXT: Final = 1024
 _MOST_RESOURCES: Final = 50
-_CLAIMED_KEY: Final = re.compile(r"Credential=([A-Za-z0-9]{16,128})(?:/|%2F)")
+_CLAIMED_KEY: Final = re.compile(r"(?:Credential|AWSAccessKeyId)=([A-Za-z0-9]{16,128})(?:/|%2F|&|$)")
 
 _S3_TYPES: Final = ("AWS::S3::Bucket", "AWS::S3::Object")
 

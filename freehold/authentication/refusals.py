@@ -141,3 +141,16 @@ def missing_authentication(service: str | None) -> AwsError:
     """What an operation that needs a signature answers to a request without one."""
     known = SERVICES.get(service or "")
     return (known.refusals if known else QUERY).missing()
+
+
+def two_mechanisms(family: Refusals) -> AwsError:
+    """The answer to a request that is signed in more than one way."""
+    return (S3InvalidArgument if family is S3 else family.incomplete)(
+        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
+        "parameter or the Authorization header should be specified"
+    )
+
+
+def version_2_unsupported(family: Refusals) -> AwsError:
+    """The answer to signature version 2 anywhere but in S3's presigned queries."""
+    return family.unsupported(None if family is S3 else "Signature version 2 is not supported. Use AWS4-HMAC-SHA256.")

@@ -1,22 +1,23 @@
 """Who sent this request: Signature Version 4, from the Authorization header or from a presigned query.
 
-`authenticate` is the whole of it. A request without any signature is anonymous, and its route decides whether that is
-enough; a request with any part of a signature must have all of a right one. What is compared: the method, path, query,
-every signed header (`host` and each `x-amz-*` header of the request must be among them), the body's hash, the date
-against the clock, and the scope against what is served here. S3's body may still be arriving: what remains to verify of
-it is the returned `Payload`, and `transport/chunked.py` does.
+`authenticate` is the whole of it. (Signature version 2 counts in S3's presigned queries only: `presigned_v2.py`.)
+A request without any signature is anonymous, and its route decides whether that is enough; a request with any part of a
+signature must have all of a right one. What is compared: the method, path, query, every signed header (`host` and each
+`x-amz-*` header of the request must be among them), the body's hash, the date against the clock, and the scope against
+what is served here. S3's body may still be arriving: what remains to verify of it is the returned `Payload`, and
+`transport/chunked.py` does.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Final, Literal
 
-from freehold.authentication import canonical, claim, payload, presigned
+from freehold.authentication import canonical, claim, payload, presigned, presigned_v2
 from freehold.authentication.claim import ALGORITHM, Scope
 from freehold.authentication.credentials import CredentialRefused, CredentialSource
 from freehold.authentication.payload import ChunkSignature, Payload
@@ -24,10 +25,12 @@ from freehold.authentication.refusals import (
     NOT_SIGNED_BY_S3,
     S3,
     SERVICES,
+    Refusals,
     S3AccessDenied,
-    S3InvalidArgument,
     S3InvalidRequest,
     Service,
+    two_mechanisms,
+    version_2_unsupported,
 )
 from freehold.authentication.signing_key import signing_key
 from freehold.authentication.timestamps import compact, extended, seconds_of, timestamp_of_http_date
@@ -67,16 +70,21 @@ def authenticate(
     clock: Clock,
     regions: Sequence[str],
     services: Mapping[str, Service] = SERVICES,
+    bucket_of: Callable[[str], str | None] | None = None,
 ) -> Authenticated:
     """Verify `request`. Except for S3, `request.body` must be the whole body. `regions`: those served, default first.
+    `bucket_of`: the bucket that a Host header names; without it, S3's presigned queries of version 2 are refused.
 
     Raises AwsError in the words of the service that the credential scope names.
     """
     authorization = request.headers.get("authorization")
     if authorization is not None:
         return _by_header(request, authorization, credentials, clock, regions, services)
-    if request.query_string and presigned.is_presigned(request.query_string):
+    query = request.query_string
+    if query and presigned.is_presigned(query):
         return _by_query(request, credentials, clock, regions, services)
+    if query and presigned_v2.is_presigned(query):
+        return _by_query_version_2(request, credentials, clock, services, bucket_of)
     return _anonymous(request)
 
 
@@ -97,11 +105,9 @@ def _by_header(
         signature = authorization[-64:]
     service = _service(request, scope, services)
     family = service.refusals
-    if request.query_string and presigned.is_presigned(request.query_string):
-        raise (S3InvalidArgument if family is S3 else family.incomplete)(
-            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
-            "parameter or the Authorization header should be specified"
-        )
+    query = request.query_string
+    if query and (presigned.is_presigned(query) or presigned_v2.is_presigned(query)):
+        raise two_mechanisms(family)
     timestamp = headers.get("x-amz-date")
     if timestamp is None:
         timestamp = timestamp_of_http_date(headers.get("date", ""))
@@ -123,7 +129,6 @@ def _by_header(
             raise S3InvalidRequest("Missing required header for this request: x-amz-content-sha256")
     else:
         content_sha256 = sha256(request.body).hexdigest()
-    query = request.query_string
     return _verified(
         request,
         scope,
@@ -150,6 +155,8 @@ def _by_query(
     claimed = presigned.from_query(request, services)
     scope = claimed.scope
     service = _service(request, scope, services)
+    if presigned_v2.is_presigned(request.query_string):
+        raise two_mechanisms(service.refusals)
     _check_scope(scope, service, regions, claimed.timestamp, by_query=True)
     wall_seconds = clock.wall_seconds()
     if service.refusals is S3:
@@ -178,6 +185,26 @@ def _by_query(
     )
 
 
+def _by_query_version_2(
+    request: Request,
+    credentials: CredentialSource,
+    clock: Clock,
+    services: Mapping[str, Service],
+    bucket_of: Callable[[str], str | None] | None,
+) -> Authenticated:
+    if bucket_of is None or not presigned_v2.is_for_s3(request):
+        raise version_2_unsupported(claim.family_of(request))
+    claimed = presigned_v2.from_query(request, bucket_of)
+    presigned_v2.check_time(claimed, services["s3"].skew_seconds, clock.wall_seconds())
+    try:
+        credential = credentials.lookup(claimed.access_key_id, claimed.token)
+    except CredentialRefused as refused:
+        raise _credential_refused(refused, S3, claimed.access_key_id) from None
+    presigned_v2.verify(claimed, credential.secret)
+    what_remains = _of_s3(request, claimed.content_sha256 or payload.UNSIGNED, None)
+    return Authenticated(credential.principal, claimed.access_key_id, "", "s3", "query", what_remains)
+
+
 def _verified(
     request: Request,
     scope: Scope,
@@ -201,7 +228,7 @@ def _verified(
     try:
         credential = credentials.lookup(scope.access_key_id, token)
     except CredentialRefused as refused:
-        raise _credential_refused(refused, service, scope) from None
+        raise _credential_refused(refused, family, scope.access_key_id) from None
     canonical_request = canonical.octets(
         f"{request.method}\n{service.path(request.raw_path)}\n{canonical_query}\n"
         f"{header_lines}\n{scope.signed_headers}\n{content_sha256}"
@@ -250,10 +277,8 @@ def _compared(request: Request, declared: Payload) -> Payload:
 
 
 def _anonymous(request: Request) -> Authenticated:
-    query = request.query_string
-    if "AWSAccessKeyId=" in query or request.body.startswith(b"AWSAccessKeyId="):
-        family = claim.family_of(request)
-        raise family.unsupported(None if family is S3 else f"Signature version 2 is not supported. Use {ALGORITHM}.")
+    if request.body.startswith(b"AWSAccessKeyId="):
+        raise version_2_unsupported(claim.family_of(request))
     content_sha256 = request.headers.get("x-amz-content-sha256")
     if content_sha256 is None or content_sha256 == payload.UNSIGNED:
         what_remains = payload.undeclared(request.headers)
@@ -356,10 +381,10 @@ def _check_all_signed(request: Request, scope: Scope, service: Service) -> None:
     raise family.mismatch(f"'{unsigned[0]}' must be a 'SignedHeader' in the AWS Authorization.")
 
 
-def _credential_refused(refused: CredentialRefused, service: Service, scope: Scope) -> AwsError:
-    kind = service.refusals.credentials[type(refused)]
+def _credential_refused(refused: CredentialRefused, family: Refusals, access_key_id: str) -> AwsError:
+    kind = family.credentials[type(refused)]
     if kind.code == "InvalidAccessKeyId":
-        return kind(AWSAccessKeyId=scope.access_key_id)
+        return kind(AWSAccessKeyId=access_key_id)
     return kind()
 
 

@@ -43,7 +43,8 @@ class Router:
 
     def __init__(self, services: tuple[str, ...] = SERVED, s3_hosts: tuple[str, ...] = hosts.BASES) -> None:
         self._services = services
-        self._bucket_of = hosts.bucket_finder(s3_hosts)
+        self.bucket_of = hosts.bucket_finder(s3_hosts)
+        """The bucket that a Host header names, or None."""
         self._tables: dict[str, Table] = {}
         self._by_prefix: dict[str, str] | None = None
 
@@ -105,7 +106,7 @@ class Router:
         raw = request.raw_path
         if raw[:1] != "/":
             raise InvalidUri()
-        bucket = self._bucket_of(request.headers.get("host", ""))
+        bucket = self.bucket_of(request.headers.get("host", ""))
         if bucket is None:
             encoded, _, key = raw[1:].partition("/")
             bucket = urls.decoded(encoded, InvalidUri)
@@ -125,7 +126,7 @@ class Router:
         if len(by_name) != len(fields):
             raise InvalidArgument("A query string parameter is given twice.")
         if fields:
-            headers = _with_hoisted(fields, headers)
+            headers = _with_hoisted(fields, "AWSAccessKeyId" in by_name, headers)
         operation = model.operations[table.operation(request.method, path, by_name, headers)]
         return Route(model.name, operation, params, fields, by_name, headers)
 
@@ -178,11 +179,17 @@ JavaScript SDK puts the checksum of an empty body into every URL for an upload.
 https://github.com/localstack/localstack/pull/12164"""
 
 
-def _with_hoisted(fields: urls.Pairs, headers: dict[str, str]) -> dict[str, str]:
+_MOVED_BY_VERSION_2 = frozenset(("content-md5", "content-type"))
+"""Headers that only presigners of signature version 2 move into the query."""
+
+
+def _with_hoisted(fields: urls.Pairs, version_2: bool, headers: dict[str, str]) -> dict[str, str]:
     """The headers with those that a presigner moved into the query; the header itself wins where both are there."""
     hoisted = {}
     for name, value in fields:
         lowered = name.lower()
+        if version_2 and lowered in _MOVED_BY_VERSION_2:
+            hoisted[lowered] = value
         if lowered[:6] == "x-amz-" and lowered not in _SIGNING_FIELDS and lowered not in _IGNORED_IN_QUERIES:
             hoisted[lowered] = value
     return {**hoisted, **headers} if hoisted else headers

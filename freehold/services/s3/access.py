@@ -11,6 +11,7 @@ from __future__ import annotations
 import calendar
 from typing import TYPE_CHECKING
 
+from freehold.authentication import canonical, presigned_v2
 from freehold.authorization import document
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.services.s3 import publicness
@@ -22,6 +23,7 @@ from freehold.storage.records import Reader
 if TYPE_CHECKING:
     from freehold.authorization.document import Policy
     from freehold.authorization.principal import Principal
+    from freehold.message import Request
     from freehold.services.call import Call
     from freehold.services.operation import Params, Permissions
 
@@ -88,7 +90,8 @@ def bucket_named(call: Call, name: str) -> Bucket:
 
 def bucket_of(call: Call, params: Params) -> Bucket:
     """The bucket that the request names. Raises NoSuchBucket, AccessDenied where its owner isn't the expected one,
-    AuthorizationHeaderMalformed where the request was signed for a Region other than the bucket's."""
+    AuthorizationHeaderMalformed where the request was signed for a Region other than the bucket's. A signature of
+    version 2 names no Region: from here on the call is in the bucket's."""
     bucket = bucket_named(call, params["Bucket"])
     expected_owner = params.get("ExpectedBucketOwner")
     if expected_owner is not None and expected_owner != bucket.record.owner:
@@ -106,6 +109,10 @@ def bucket_of(call: Call, params: Params) -> Bucket:
 def _check_region(call: Call, bucket: Bucket) -> None:
     region = bucket.record.region
     if call.region != region and call.principal.kind != "anonymous":
+        if _is_signed_by_version_2(call.request):
+            call.region = region
+            call.context["aws:requestedregion"] = region
+            return
         raise AuthorizationHeaderMalformed(
             f"The authorization header is malformed; the region '{call.region}' is wrong; expecting '{region}'",
             Region=region,
@@ -142,12 +149,14 @@ def request_context(call: Call) -> dict[str, ContextValue]:
         return keys
     request = call.request
     content = request.headers.get("x-amz-content-sha256")
-    keys["s3:signatureversion"] = "AWS4-HMAC-SHA256"
+    version_2 = _is_signed_by_version_2(request)
+    keys["s3:signatureversion"] = "AWS" if version_2 else "AWS4-HMAC-SHA256"
     if "authorization" in request.headers:
         keys["s3:authtype"] = "REST-HEADER"
     else:
         keys["s3:authtype"] = "REST-QUERY-STRING"
-        age = _signature_age_milliseconds(request.query_string, call.app.clock.wall_seconds())
+        # Version 2 doesn't say when it was made: a statement that allows young signatures only doesn't allow it.
+        age = None if version_2 else _signature_age_milliseconds(request.query_string, call.app.clock.wall_seconds())
         if age is not None:
             keys["s3:signatureage"] = str(age)
         content = content or "UNSIGNED-PAYLOAD"
@@ -156,11 +165,17 @@ def request_context(call: Call) -> dict[str, ContextValue]:
     return keys
 
 
+def _is_signed_by_version_2(request: Request) -> bool:
+    """How an authenticated request was signed: authentication refuses those that are signed in two ways."""
+    query = request.query_string
+    return query != "" and "authorization" not in request.headers and presigned_v2.is_presigned(query)
+
+
 def _signature_age_milliseconds(query: str, now_seconds: float) -> int | None:
-    """How old a presigned request's signature is; authentication has accepted its date before."""
-    _, found, rest = query.partition("X-Amz-Date=")
-    date = rest[:16]
-    if not found or len(date) != 16:
+    """How old a presigned request's signature is; authentication has accepted its date before, however it is spelled
+    (another parameter may hold the same text)."""
+    date = dict(canonical.query_pairs(query)).get("X-Amz-Date", "")
+    if len(date) != 16:
         return None
     try:
         signed = calendar.timegm(
