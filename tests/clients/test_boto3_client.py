@@ -15,6 +15,7 @@ from ssl import create_default_context
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
@@ -22,8 +23,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 MIB = 1024 * 1024
-SIGNED_URLS = Config(signature_version="s3v4")
-"""boto3's own choice for presigned URLs in us-east-1 is still signature version 2, which is refused."""
+VERSION_4 = Config(signature_version="s3v4")
+"""For presigned URLs, boto3's own choice in us-east-1 is still signature version 2."""
 
 
 @contextmanager
@@ -70,6 +71,30 @@ def test_a_role_writes_and_a_user_reads_one_prefix_while_the_key_is_enabled(aws:
         read()
     aws.kms.enable_key(KeyId=key)
     assert read() == b"figures"
+
+
+def test_a_profile_that_names_a_role_is_a_session_of_it(aws: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = aws.new_user("application", allow(["sts:AssumeRole"], "*"))
+    trust = {"Effect": "Allow", "Principal": {"AWS": aws.account_id}, "Action": "sts:AssumeRole"}
+    trust["Condition"] = {"StringEquals": {"sts:ExternalId": "contract-7"}}
+    document = json.dumps({"Version": "2012-10-17", "Statement": trust})
+    role = aws.iam.create_role(RoleName="reader", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    aws.iam.put_role_policy(
+        RoleName="reader", PolicyName="reading", PolicyDocument=json.dumps(allow(["kms:ListKeys"], "*"))
+    )
+    everywhere = f"region = us-east-1\nendpoint_url = {aws.endpoint}\n"
+    keys = f"aws_access_key_id = {user.access_key_id}\naws_secret_access_key = {user.secret_access_key}\n"
+    assuming = f"role_arn = {role}\nsource_profile = user\nexternal_id = contract-7\nduration_seconds = 900\n"
+    config = home / "config"
+    config.write_text(f"[profile user]\n{everywhere}{keys}[profile role]\n{everywhere}{assuming}")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    if aws.ca_bundle:
+        monkeypatch.setenv("AWS_CA_BUNDLE", aws.ca_bundle)
+    session = boto3.Session(profile_name="role")
+    assert ":assumed-role/reader/" in session.client("sts").get_caller_identity()["Arn"]
+    assert session.client("kms").list_keys()["Keys"] == []
+    with refused("AccessDenied", "not authorized to perform: iam:ListUsers"):
+        session.client("iam").list_users()
 
 
 def test_threads_of_the_transfer_manager_send_and_fetch_parts(aws: Any, bucket: str, tmp_path: Path) -> None:
@@ -132,11 +157,12 @@ def test_bodies_are_sent_and_verified_as_boto3_is_set(aws: Any, bucket: str, sch
         assert fetched[member] == stored[member]
 
 
-def test_a_presigned_url_serves_whoever_holds_it(aws: Any, bucket: str, key: str) -> None:
+@pytest.mark.parametrize("config", [None, VERSION_4], ids=["by default", "version 4"])
+def test_a_presigned_url_serves_whoever_holds_it(aws: Any, bucket: str, key: str, config: Config | None) -> None:
     holder = aws.new_user(
         "holder", allow(["s3:GetObject", "s3:PutObject", "kms:*"], f"arn:aws:s3:::{bucket}/mine/*", key)
     )
-    s3 = holder.client("s3", config=SIGNED_URLS)
+    s3 = holder.client("s3", config=config)
 
     def fetch(method: str, operation: str, path: str, body: bytes | None = None, **parameters: str) -> bytes:
         url = s3.generate_presigned_url(operation, Params={"Bucket": bucket, "Key": path, **parameters}, ExpiresIn=300)
@@ -171,7 +197,7 @@ def test_a_bucket_may_be_named_in_the_host(aws: Any, bucket: str, monkeypatch: p
         "s3",
         endpoint_url=f"{aws.endpoint.partition(':')[0]}://s3.localhost:{port}",
         verify=aws.ca_bundle,
-        config=Config(s3={"addressing_style": "virtual"}).merge(SIGNED_URLS),
+        config=Config(s3={"addressing_style": "virtual"}).merge(VERSION_4),
     )
     s3.put_object(Bucket=bucket, Key="in/a host", Body=b"body")
     assert s3.get_object(Bucket=bucket, Key="in/a host")["Body"].read() == b"body"
