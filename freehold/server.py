@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import gc
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -34,6 +35,7 @@ from freehold.transport.http import HttpProtocol, no_application
 
 HOUSEKEEPING_SECONDS = 5.0
 BACKLOG = 2048
+MOST_OPEN_FILES = 65_536
 QUICK_DEATHS = 5
 """A worker that dies so often within a minute is not replaced any more: the server stops with an error."""
 
@@ -73,6 +75,7 @@ def serve(settings: Settings, ready: Ready) -> int:
     """
     root_key = root_key_of(settings)
     _forbid_core_dumps()
+    _allow_connections()
     with hold_directory(settings.data):
         blobs = FileBlobs(settings.blobs)
         blobs.remove_unfinished()
@@ -122,6 +125,14 @@ def _forbid_core_dumps() -> None:
     """A core dump would hold the root key and secrets in the clear."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def _allow_connections() -> None:
+    """Lift the customary limit of 1,024 open files to what is permitted: every connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MOST_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class _Server(uvicorn.Server):

@@ -5,7 +5,7 @@ Parsing is httptools' (llhttp); sockets, TLS, signals and the server's life are 
 headers are complete, or with its body when that is small (`docs/decisions/0002-transport.md` has the measurements).
 
 Refused here, before anything else sees it: header blocks over 64 KiB or 200 fields, request targets over 16 KiB,
-repeated Host or Content-Length, upgrades, headers or bodies that stop arriving.
+repeated Host or Content-Length, upgrades, headers or bodies that stop arriving, answers that nobody takes.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ HIGH_WATER_BYTES = 1024 * 1024
 HEADER_SECONDS = 30
 IDLE_SECONDS = 75
 BODY_IDLE_SECONDS = 60
+WRITE_IDLE_SECONDS = 60
+"""How long a client may take nothing of an answer that waits for it."""
 LINGER_SECONDS = 2
 HANG_UP_SECONDS = 0.1
 
@@ -99,6 +101,7 @@ class HttpProtocol(asyncio.Protocol):
         self.deadline = time.monotonic() + HEADER_SECONDS
         self.closing = False
         self.reading_paused = False
+        self.unsent = 0
         self.can_write: asyncio.Future[None] | None = None
         self.exchange: Exchange | None = None
         self.waiting: deque[Exchange] = deque()
@@ -159,7 +162,15 @@ class HttpProtocol(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """Close a connection on which nothing moved for too long; called every few seconds."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self.unsent:
+            self.unsent = unsent
+            if unsent:
+                self.deadline = now + WRITE_IDLE_SECONDS
         if now < self.deadline:
+            return
+        if unsent:
+            self.transport.abort()
             return
         exchange = self.exchange
         if exchange is None or (exchange.waits_for_body and not self.reading_paused):
@@ -493,6 +504,9 @@ class Exchange:
             if not head_only:
                 parts.append(body)
             transport.write(b"".join(parts))
+            if connection.can_write is not None:
+                # Else a client that sends requests and takes no answers would fill the memory with them.
+                await connection.can_write
             return
         try:
             transport.write(b"".join(parts))
