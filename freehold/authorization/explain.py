@@ -83,6 +83,24 @@ def message(decision: decide.Decision) -> str:
     return f"{line} with an explicit deny in {with_deny}" + (f": {origin}" if origin.startswith("arn:") else "")
 
 
+def message_to_caller(decision: decide.Decision) -> str:
+    """As `message`; but of another account's key that doesn't let the caller in, what is said of one that isn't there.
+
+    Otherwise keys and the aliases of other accounts could be tried until one exists.
+    """
+    request = decision.request
+    who = request.who
+    if request.kind != "key" or who.account_id == request.account_id:
+        return message(decision)
+    if decision.decided_by != "key" and decide._resource_side(request)[0] is not Named.NOT:
+        return message(decision)
+    return (
+        f"User: {_who(who)} is not authorized to perform: {request.action} on this resource because the resource does "
+        "not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly "
+        "denies access"
+    )
+
+
 def why(decision: decide.Decision) -> str:
     """The decision in a paragraph: the message's reason, the deciding statement, and what failed to apply."""
     request = decision.request

@@ -168,7 +168,7 @@ class Authorizer:
 
 def refusal(decision: Decision, service: str) -> AwsError:
     """The error with which a service refuses."""
-    text = explain.message(decision)
+    text = explain.message_to_caller(decision)
     return AccessDeniedException(text) if service in _JSON_SERVICES else AccessDenied(text)
 
 

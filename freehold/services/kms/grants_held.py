@@ -20,6 +20,7 @@ from freehold.services.kms.errors import (
     InvalidGrantId,
     NotFound,
     ValidationException,
+    not_in_this_account,
 )
 from freehold.services.kms.grants import bound, remove, shown
 from freehold.services.kms.permissions import find, managing, on_account, request_context
@@ -179,6 +180,9 @@ def _grant_to_retire(call: Call, params: Params) -> Grant:
     _check_grant_id(grant_id)
     grant = GRANTS.get(call.reader, (key.region, key.key_id, grant_id))
     if grant is None:
+        if key.account_id != call.account_id:
+            # That there is no such grant would tell that there is the key.
+            raise not_in_this_account(call.principal.arn, "kms:RetireGrant")
         raise NotFound(f"Grant ID {grant_id} not found")
     return grant
 
