@@ -26,7 +26,7 @@ class Reply:
     def __init__(self, operation: OperationModel) -> None:
         self._status = operation.response_code
         self._partial = operation.service.name == "s3" and operation.name in s3_names.PARTIAL_CONTENT
-        self._headers: list[tuple[str, str, Callable[[Any], str]]] = []
+        self._headers: dict[str, tuple[str, Callable[[Any], str]]] = {}
         self._prefix: tuple[str, str] | None = None
         self._status_member: str | None = None
         self._raw_payload: str | None = None
@@ -40,7 +40,7 @@ class Reply:
         for name, reference in shape.members.items():
             wire = reference.location_name or name
             if reference.location == "header":
-                self._headers.append((name, wire, _header_text(reference)))
+                self._headers[name] = (wire, _header_text(reference))
             elif reference.location == "headers":
                 self._prefix = (wire, name)
             elif reference.location == "statusCode":
@@ -63,13 +63,13 @@ class Reply:
     def serialize(self, result: dict[str, Any], request_id: str) -> Response:
         headers = [("x-amz-request-id", request_id), HOST_ID]
         if result:
-            get = result.get
-            for name, wire, text in self._headers:
-                value = get(name)
-                if value is not None:
-                    headers.append((wire, text(value)))
+            find = self._headers.get
+            for name, value in result.items():
+                header = find(name)
+                if header is not None and value is not None:
+                    headers.append((header[0], header[1](value)))
             if self._prefix is not None:
-                for key, value in (get(self._prefix[1]) or {}).items():
+                for key, value in (result.get(self._prefix[1]) or {}).items():
                     headers.append((self._prefix[0] + key, header_value(value)))
         status = self._status
         if self._status_member is not None:
