@@ -20,6 +20,8 @@ from freehold.storage.records import StorageFull
 _NAME = re.compile(r"[0-9a-f]{32}")
 _FAN = [f"{number:02x}" for number in range(256)]
 _UNFINISHED = "unfinished"
+WRITE_BACK_BYTES = 8 * 1024 * 1024
+"""How much is written before the kernel is asked to begin storing it: less is left for the sync at the end."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -78,6 +80,7 @@ class FileBlobWriter:
         self._path = f"{directory}/{_UNFINISHED}/{self._name}"
         self._target = _path(directory, self._name)
         self._file: int | None = None
+        self._size = self._stored = 0
         with _room():
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
@@ -91,6 +94,11 @@ class FileBlobWriter:
                 rest = memoryview(data)[written:]
                 while rest:
                     rest = rest[os.write(self._file, rest) :]
+        self._size += len(data)
+        if self._size - self._stored >= WRITE_BACK_BYTES:
+            # On Linux this begins to write what is dirty, and forgets only what is stored already.
+            os.posix_fadvise(self._file, self._stored, self._size - self._stored, os.POSIX_FADV_DONTNEED)
+            self._stored = self._size
 
     def commit(self) -> str:
         if self._file is None:

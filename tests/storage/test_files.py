@@ -93,3 +93,17 @@ def test_other_files_in_the_directory_are_not_listed(tmp_path: Path) -> None:
     blobs = FileBlobs(tmp_path)
     (tmp_path / "ab" / "notes.txt").write_bytes(b"")
     assert list(blobs.list()) == []
+
+
+def test_what_is_written_back_early_is_all_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("freehold.storage.files.WRITE_BACK_BYTES", 10_000)
+    pieces = [os.urandom(size) for size in (4_096, 9_000, 1, 30_000, 8)]
+    blobs = FileBlobs(tmp_path / "blobs")
+    writer = blobs.create()
+    for piece in pieces:
+        writer.write(piece)
+    reader = blobs.open(writer.commit())
+    whole = b"".join(pieces)
+    assert reader.size == len(whole)
+    assert reader.pread(0, len(whole)) == whole
+    reader.close()
