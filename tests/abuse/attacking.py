@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 
 
 def host_of(principal: Any) -> str:
-    return urlsplit(principal.endpoint).netloc
+    return str(urlsplit(principal.endpoint).netloc)
 
 
 def connect(principal: Any, seconds: float = 20) -> socket.socket:
@@ -130,7 +130,7 @@ def signed(
     signer = (S3SigV4Auth if service == "s3" else SigV4Auth)(credentials(principal), service, region)
     if claimed is not None:
         # botocore would put the body's own hash in its place.
-        signer.payload = lambda _: claimed  # type: ignore[method-assign]
+        signer.payload = lambda _: claimed
     signer.add_auth(made)
     return {name: value for name, value in made.headers.items() if name != "Host"}
 

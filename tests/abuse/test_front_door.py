@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from typing import Any
 
 import attacking
@@ -93,3 +94,15 @@ def test_a_client_that_will_send_no_more_is_answered_and_let_go(aws: Any) -> Non
     good = f"GET / HTTP/1.1\r\nHost: {attacking.host_of(aws)}\r\n\r\n".encode()
     got = attacking.answers(attacking.raw(aws, good * 3, half_close=True, seconds=5))
     assert [answer.status for answer in got] == [403, 403, 403]
+
+
+def test_nobody_unknown_says_how_a_public_object_is_shown(aws: Any, bucket: str) -> None:
+    """Otherwise a link to a harmless text shows it as a page with its script."""
+    aws.s3.put_object(Bucket=bucket, Key="k", Body=b"<script>", ContentType="text/plain")
+    aws.s3.delete_public_access_block(Bucket=bucket)
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    aws.s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    assert attacking.ask(aws, "GET", f"/{bucket}/k").headers["content-type"] == "text/plain"
+    answer = attacking.ask(aws, "GET", f"/{bucket}/k?response-content-type=text%2Fhtml")
+    assert (answer.status, answer.code) == (400, "InvalidRequest")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -204,7 +204,7 @@ def test_the_operator_reads_no_customer_data_even_where_everyone_may(server: Any
     role = aws.iam.create_role(RoleName="open", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     assert attacking.ask(aws, "GET", f"/{bucket}/k").body == b"x"  # for everyone else it is public
     operator = server.operator
-    calls = [
+    calls: list[Callable[[], Any]] = [
         lambda: operator.s3.get_object(Bucket=bucket, Key="k"),
         lambda: operator.s3.head_object(Bucket=bucket, Key="k"),
         lambda: operator.s3.put_object(Bucket=bucket, Key="k", Body=b"y"),
@@ -249,8 +249,9 @@ def test_the_names_of_another_account_open_nothing(aws: Any, other: Any, bucket:
     mine = "b-" + secrets.token_hex(8)
     other.s3.create_bucket(Bucket=mine)
     theirs = {"Bucket": bucket, "Key": "k"}
+    other_root = f"arn:aws:iam::{other.account_id}:root"
     kms, iam, s3 = other.kms, other.iam, other.s3
-    calls = [
+    calls: list[Callable[[], Any]] = [
         *[lambda name=name: kms.encrypt(KeyId=name, Plaintext=b"x") for name in (key["Arn"], alias)],
         lambda: kms.decrypt(CiphertextBlob=blob),
         lambda: kms.decrypt(CiphertextBlob=blob, KeyId=key["Arn"]),
@@ -294,7 +295,6 @@ def test_the_names_of_another_account_open_nothing(aws: Any, other: Any, bucket:
         lambda: s3.put_object(Bucket=mine, Key="k", ServerSideEncryption="aws:kms", SSEKMSKeyId=key["Arn"]),
         lambda: s3.put_object(Bucket=mine, Key="k", ServerSideEncryption="aws:kms", SSEKMSKeyId=alias),
     ]
-    other_root = f"arn:aws:iam::{other.account_id}:root"
     for call in calls:
         with refused("AccessDenied", "AccessDeniedException", "NotFoundException", "InvalidCiphertextException"):
             call()

@@ -61,6 +61,7 @@ def get_object(call: Call, params: Params) -> Result:
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
+    _check_overrides(call, params)
     bucket = bucket_of(call, params)
     for _ in range(_TRIES):
         record = existing(call, bucket, params["Key"])
@@ -104,6 +105,7 @@ def head_object(call: Call, params: Params) -> Result:
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     """
+    _check_overrides(call, params)
     bucket = bucket_of(call, params)
     record = existing(call, bucket, params["Key"])
     _check_conditions(record, params)
@@ -111,6 +113,12 @@ def head_object(call: Call, params: Params) -> Result:
     if "ChecksumMode" in params and record.encryption.algorithm == encryption.SSE_KMS:
         encryption.open_data_key(call, bucket.name, params["Key"], record.object_id, record.encryption)
     return _described(call, record, params, asked)
+
+
+def _check_overrides(call: Call, params: Params) -> None:
+    """Only who signs may say how an object is to be shown: a link to a public text would else make it a page."""
+    if call.principal.kind == "anonymous" and not RESPONSE_MEMBERS.keys().isdisjoint(params):
+        raise InvalidRequest("Request specific response headers cannot be used for anonymous GET requests.")
 
 
 def _check_conditions(record: ObjectRecord, params: Params) -> None:
