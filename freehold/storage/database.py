@@ -27,6 +27,7 @@ FORMAT = 1
 BUSY_TIMEOUT_MILLISECONDS = 20_000
 CACHE_KIBIBYTES = 16_384
 ROWS_PER_FETCH = 1_024
+ROWS_PER_PUT = 16
 
 _CREATE_META = "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -127,7 +128,9 @@ class TableStatements:
         self.up = f"{within} LIMIT ?"
         self.down = f"{within} DESC LIMIT ?"
         self.create = f"CREATE TABLE IF NOT EXISTS {table} (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
-        self.put = f"INSERT OR REPLACE INTO {table} VALUES (?, ?)"  # noqa: S608
+        put = f"INSERT OR REPLACE INTO {table} VALUES "  # noqa: S608
+        self.put = tuple(put + ", ".join(["(?, ?)"] * rows) for rows in range(ROWS_PER_PUT + 1))
+        """By how many rows it writes."""
         self.delete = f"DELETE FROM {table} WHERE key = ?"  # noqa: S608
 
 

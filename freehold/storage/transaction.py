@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 import apsw
 
 from freehold.storage import keys
 from freehold.storage.cache import Counters
-from freehold.storage.database import ROWS_PER_FETCH, DatabaseReader, Statements, is_missing_table
+from freehold.storage.database import (
+    ROWS_PER_FETCH,
+    ROWS_PER_PUT,
+    DatabaseReader,
+    Statements,
+    TableStatements,
+    is_missing_table,
+)
 from freehold.storage.pending import DELETED, Pending
 from freehold.storage.records import Key
 
 _ABSENT = object()
+Stored = dict[tuple[str, bytes], "bytes | None"]
+"""What the works of a group have read of the database, which nobody else writes meanwhile."""
+MOST_STORED_KEPT = 256
 
 
 class GroupTransaction:
     """A `Transaction`. Nothing reaches the database before `Group.apply`; to undo the work is to drop this."""
 
-    __slots__ = ("_base", "_counters", "_group", "actions", "domains", "erases", "own")
+    __slots__ = ("_base", "_counters", "_group", "_stored", "actions", "domains", "erases", "own")
 
-    def __init__(self, base: DatabaseReader, group: Pending, counters: Counters) -> None:
+    def __init__(self, base: DatabaseReader, group: Pending, stored: Stored, counters: Counters) -> None:
         self._base = base
         self._group = group
+        self._stored = stored
         self._counters = counters
         self.own = Pending()
         self.domains: set[str] = set()
@@ -52,7 +64,13 @@ class GroupTransaction:
             rows = pending.tables.get(table)
             if rows is not None and encoded in rows:
                 return rows[encoded]
-        return self._base.get_encoded(table, encoded)
+        try:
+            return self._stored[table, encoded]
+        except KeyError:
+            value = self._base.get_encoded(table, encoded)
+        if len(self._stored) < MOST_STORED_KEPT:
+            self._stored[table, encoded] = value
+        return value
 
     def scan(
         self,
@@ -122,14 +140,25 @@ def apply(pending: Pending, connection: apsw.Connection, statements: Statements)
         # In key order, so that neighbouring rows find their page in the cache.
         puts = [(key, seal(key, value)) for key, value in sorted(rows.items()) if value is not None]
         deletes = [(key,) for key, value in rows.items() if value is None]
-        for statement, bindings in ((of.put, puts), (of.delete, deletes)):
-            if not bindings:
-                continue
-            try:
-                connection.executemany(statement, bindings)
-            except apsw.SQLError as error:
-                if not is_missing_table(error):
-                    raise
-                # Found out when the statement is compiled, so no row of it was written.
-                connection.execute(of.create)
-                connection.executemany(statement, bindings)
+        try:
+            _write(connection, of, puts, deletes)
+        except apsw.SQLError as error:
+            if not is_missing_table(error):
+                raise
+            # Found out when the first statement is compiled, so no row of it was written.
+            connection.execute(of.create)
+            _write(connection, of, puts, deletes)
+
+
+def _write(
+    connection: apsw.Connection,
+    of: TableStatements,
+    puts: list[tuple[bytes, bytes]],
+    deletes: list[tuple[bytes]],
+) -> None:
+    # Each step of a statement gives the interpreter to another thread and waits to get it back: few steps, many rows.
+    for start in range(0, len(puts), ROWS_PER_PUT):
+        some = puts[start : start + ROWS_PER_PUT]
+        connection.execute(of.put[len(some)], tuple(chain.from_iterable(some)))
+    if deletes:
+        connection.executemany(of.delete, deletes)

@@ -23,7 +23,7 @@ from freehold.storage.database import DatabaseReader, Statements, count_commit, 
 from freehold.storage.locks import TurnLock
 from freehold.storage.pending import Pending
 from freehold.storage.records import Transaction
-from freehold.storage.transaction import GroupTransaction, apply
+from freehold.storage.transaction import GroupTransaction, Stored, apply
 
 MOST_WORKS_PER_GROUP = 128
 
@@ -149,11 +149,12 @@ class Writer:
         try:
             connection.execute("BEGIN IMMEDIATE")
             pending = Pending()
+            stored: Stored = {}
             domains: set[str] = set()
             actions: list[Callable[[], None]] = []
             erases = False
             for job in jobs:
-                transaction = GroupTransaction(self._reader, pending, self._counters)
+                transaction = GroupTransaction(self._reader, pending, stored, self._counters)
                 try:
                     job.result = job.work(transaction)
                 except BaseException as error:

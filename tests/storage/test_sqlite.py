@@ -19,7 +19,7 @@ import pytest
 
 from freehold.crypto.aead import Sealer
 from freehold.storage.counters import SharedCounters
-from freehold.storage.database import CannotOpen, UnknownFormat, WrongKey, connect
+from freehold.storage.database import ROWS_PER_PUT, CannotOpen, UnknownFormat, WrongKey, connect
 from freehold.storage.records import CorruptRecord, StorageFull, Transaction
 from freehold.storage.sqlite import SqliteRecords
 
@@ -456,4 +456,46 @@ def test_what_two_killed_writers_acknowledged_is_there(tmp_path: Path) -> None:
     assert len(acknowledged) > 20
     assert {(name, int(number)) for name, number in acknowledged} <= found
     fill(records, 5)
+    records.close()
+
+
+def test_works_of_a_group_read_a_row_once_and_see_what_the_group_wrote(tmp_path: Path) -> None:
+    records = open_records(tmp_path)
+    records.submit(lambda tx: tx.put("t", ("shared",), b"0")).result()
+    seen: list[bytes | None] = []
+
+    def add(tx: Transaction) -> None:
+        for key in ("shared", "absent"):
+            value = tx.get("t", (key,))
+            seen.append(value)
+            tx.put("t", (key,), b"%d" % (int(value or b"0") + 1))
+
+    def undone(tx: Transaction) -> None:
+        add(tx)
+        raise ValueError
+
+    held = threading.Event()
+    first = records.submit(lambda tx: held.wait(5))
+    works = [records.submit(work) for work in (add, undone, add)]
+    held.set()
+    first.result()
+    assert [work.exception() is None for work in works] == [True, False, True]
+    assert seen == [b"0", None, b"1", b"1", b"1", b"1"]
+    assert records.reader().get("t", ("shared",)) == b"2"
+    # The next group reads anew.
+    records.submit(lambda tx: tx.put("t", ("shared",), b"9")).result()
+    assert records.submit(lambda tx: tx.get("t", ("shared",))).result() == b"9"
+    records.close()
+
+
+def test_a_group_writes_more_rows_than_one_statement_takes(tmp_path: Path) -> None:
+    records = open_records(tmp_path)
+    rows = {("many", number): b"%d" % number for number in range(3 * ROWS_PER_PUT + 1)}
+
+    def write(tx: Transaction) -> None:
+        for key, value in rows.items():
+            tx.put("new", key, value)
+
+    records.submit(write).result()
+    assert dict(records.reader().scan("new")) == rows
     records.close()
