@@ -64,7 +64,6 @@ def run_freehold(port: int) -> None:
 
     class Hello:
         pool = ThreadPoolExecutor(1)
-        under_way = 0
 
         async def serve(self, request: Request) -> Response:
             return Response(200, [], ANSWER)

@@ -33,7 +33,7 @@ from freehold.services.call import Call
 from freehold.services.operation import REGISTRY, SERVED, Operation, Params, Result, why_not
 from freehold.storage.blobs import CorruptBlob
 from freehold.storage.records import CorruptRecord, StorageFull, Transaction
-from freehold.transport.http import Disconnected
+from freehold.transport.exchange import Disconnected
 from freehold.transport.verified_body import verified_body
 
 if TYPE_CHECKING:
@@ -69,8 +69,6 @@ class Pipeline:
         self.pool: Executor = app.pool
         self._router = Router(SERVED, (*hosts.BASES, *app.settings.host_names))
         self._unserved: dict[OperationModel, Operation] = {}
-        self.under_way = 0
-        """Requests that this worker has taken in and not answered yet; the transport counts."""
 
     # --- a client's request ----------------------------------------------------------------------------------
 
@@ -110,7 +108,7 @@ class Pipeline:
         except Exception as error:
             refusal = _as_aws_error(error)
         try:
-            await self._record([*call.events, *event.build(call, None, refusal)])
+            await self.app.audit.write([*call.events, *event.build(call, None, refusal)])
         except AuditUnavailable:
             refusal = ServiceUnavailable("The audit log cannot be written; the request was refused.")
         return serialize_error(route.service, model, refusal, request_id, request)
@@ -146,13 +144,8 @@ class Pipeline:
         if operation.writes:
             return await app.records.submit_async(_writing(call))
         result = operation.handler(call, params) or {}
-        await self._record([*call.events, *event.build(call, result, None)])
+        await self.app.audit.write([*call.events, *event.build(call, result, None)])
         return result
-
-    async def _record(self, events: list[bytes]) -> None:
-        """Have the events durable. Raises AuditUnavailable."""
-        if self.under_way > 1 or not self.app.audit.write_alone(events):
-            await self.app.audit.write(events)
 
     async def _take_in(self, call: Call, route: Route, who: Authenticated) -> str | None:
         """Have the whole body in `request.body`, unless the operation takes it as a stream: then that member's name."""

@@ -78,6 +78,7 @@ class AuditLog:
         self._checkpointer: threading.Thread | None = None
         self._wake = threading.Event()
         self._storing = threading.Lock()
+        self._gathered: list[Waiter] = []
         self._sync_seconds = 0.0
         """A moving average of how long a frame takes to be durable."""
         self._dirty = False
@@ -142,30 +143,37 @@ class AuditLog:
         if loop is None or self._stopping:
             raise AuditUnavailable("the audit log is not open")
         future = loop.create_future()
-        if events:
+        if not events:
+            future.set_result(None)
+        elif self._sync_seconds > QUICK_SYNC_SECONDS:
+            self._sync_seconds *= 0.99  # so that a disk that was slow once is tried again
             self._queue.put((events, future))
         else:
-            future.set_result(None)
+            if not self._gathered:
+                loop.call_soon(self._store_gathered)
+            self._gathered.append((events, future))
         return future
 
-    def write_alone(self, events: list[bytes]) -> bool:
-        """Make the events durable here and now, for a caller that nobody else waits behind; False: use `write`.
+    def _store_gathered(self) -> None:
+        """What the requests of one turn of the loop have written becomes one frame, here and now.
 
-        Handing over to the flusher and back costs more than a sync on a quick disk. On a slow one, and while the
-        flusher is at work, this does nothing. Raises AuditUnavailable when the events can't be stored.
+        Handing it to the flusher and back costs more than the sync on a quick disk, most of it in the interpreter's
+        lock. A slow disk, and what comes while the flusher is at work, go to the flusher.
         """
-        if self._loop is None or self._stopping or self._sync_seconds > QUICK_SYNC_SECONDS:
-            self._sync_seconds *= 0.99  # so that a disk that was slow once is tried again
-            return False
-        if not self._queue.empty() or not self._storing.acquire(blocking=False):
-            return False
+        waiters, self._gathered = self._gathered, []
+        if not self._storing.acquire(blocking=False):
+            for waiter in waiters:
+                self._queue.put(waiter)
+            return
+        failure = None
         try:
-            self._store(events)
+            self._store([event for events, _ in waiters for event in events])
         except Exception as error:
-            raise AuditUnavailable(f"the audit log cannot be written: {_reason(error)}") from error
+            failure = _reason(error)
+            log.error("the audit log cannot be written: %s", failure)
         finally:
             self._storing.release()
-        return True
+        _resolve(waiters, failure)
 
     def append_in(self, tx: Transaction, events: list[bytes]) -> None:
         """Put a mutation's events into its own transaction."""
