@@ -86,9 +86,7 @@ def evaluate(case):
         return "allow" if "direct" in names else "implicitDeny"
 
     identity = who["kind"] == "root" or any(allows(policy, world) for policy in policies["identity"])
-    boundary = (
-        policies["boundary"] is None or who["kind"] == "root" or allows(policies["boundary"], world)
-    )
+    boundary = policies["boundary"] is None or who["kind"] == "root" or allows(policies["boundary"], world)
     session = not policies["session"] or any(allows(policy, world) for policy in policies["session"])
     if who["kind"] == "federated-user" and not policies["session"]:
         session = False

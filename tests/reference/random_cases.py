@@ -158,8 +158,9 @@ def case(rng: random.Random) -> dict[str, Any]:
         request["management_account"] = True
     calm = rng.random() < 0.4
     kind = "key" if action.startswith("kms:") else "trust" if action.startswith("sts:") else "resource"
-    policies: dict[str,
-    Any] = {"identity": [document(rng, "identity", calm=calm) for _ in range(rng.choice((0, 1, 1, 2)))]}
+    policies: dict[str, Any] = {
+        "identity": [document(rng, "identity", calm=calm) for _ in range(rng.choice((0, 1, 1, 2)))]
+    }
     if rng.random() < 0.65 and action not in ("sts:GetCallerIdentity", "sts:GetSessionToken"):
         policies["resource"] = document(rng, kind, calm=calm)
     if rng.random() < 0.2:

@@ -97,11 +97,7 @@ def test_adding_a_deny_never_allows_more() -> None:
         before = outcome(case)
         changed = copy.deepcopy(case)
         number = rng.randrange(len(held))
-        kind = next(
-            kind
-            for kind in ("trust", "rcp", "key", "resource", "identity")
-            if _is(kind, held[number], case)
-        )
+        kind = next(kind for kind in ("trust", "rcp", "key", "resource", "identity") if _is(kind, held[number], case))
         deny = random_cases.statement(rng, kind)
         deny["Effect"] = "Deny"
         documents(changed)[number]["Statement"].append(deny)
