@@ -206,4 +206,4 @@ def test_signed_nonsense_for_the_other_services(server: Any, aws: Any) -> None:
         codes[answer.code] = codes.get(answer.code, 0) + 1
 
     ask()
-    assert len(codes) > 10, codes
+    assert len(codes) > 6, codes
