@@ -26,6 +26,7 @@ from freehold.audit.recovery import end_abandoned
 from freehold.audit.segment import Head, SegmentWriter, sync_directory
 from freehold.clock import Clock
 from freehold.crypto.root_key import SealingKeys
+from freehold.storage.gathering import Gathering
 from freehold.storage.records import Records, Transaction
 
 log = logging.getLogger("freehold.audit")
@@ -34,6 +35,7 @@ SEGMENT_BYTES: Final = 16 * 1024 * 1024
 SEGMENT_SECONDS: Final = 24 * 3600
 CHECKPOINT_SECONDS: Final = 1.0
 MOST_EVENTS_PER_FRAME: Final = 512
+MOST_GATHERED: Final = 32
 QUICK_SYNC_SECONDS: Final = 0.001
 """How long the event loop may be kept at most by a sync of its own."""
 
@@ -78,7 +80,7 @@ class AuditLog:
         self._checkpointer: threading.Thread | None = None
         self._wake = threading.Event()
         self._storing = threading.Lock()
-        self._gathered: list[Waiter] = []
+        self._gathering = Gathering(self._store_gathered, MOST_GATHERED)
         self._sync_seconds = 0.0
         """A moving average of how long a frame takes to be durable."""
         self._dirty = False
@@ -149,18 +151,18 @@ class AuditLog:
             self._sync_seconds *= 0.99  # so that a disk that was slow once is tried again
             self._queue.put((events, future))
         else:
-            if not self._gathered:
-                loop.call_soon(self._store_gathered)
-            self._gathered.append((events, future))
+            self._gathering.add(loop, (events, future))
         return future
 
-    def _store_gathered(self) -> None:
-        """What the requests of one turn of the loop have written becomes one frame, here and now.
+    def _store_gathered(self, waiters: list[Waiter]) -> None:
+        """What the requests of a busy moment have written becomes one frame, here and now.
 
         Handing it to the flusher and back costs more than the sync on a quick disk, most of it in the interpreter's
         lock. A slow disk, and what comes while the flusher is at work, go to the flusher.
         """
-        waiters, self._gathered = self._gathered, []
+        if self._stopping:
+            _resolve(waiters, "it is closed")
+            return
         if not self._storing.acquire(blocking=False):
             for waiter in waiters:
                 self._queue.put(waiter)

@@ -20,6 +20,7 @@ import apsw
 from freehold.storage.acknowledged import Acknowledged
 from freehold.storage.cache import Counters
 from freehold.storage.database import DatabaseReader, Statements, count_commit, meaning
+from freehold.storage.gathering import Gathering
 from freehold.storage.locks import TurnLock
 from freehold.storage.pending import Pending
 from freehold.storage.records import Transaction
@@ -86,6 +87,7 @@ class Writer:
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
+        self._gathering = Gathering(self._put_all, MOST_WORKS_PER_GROUP)
         self._thread = threading.Thread(target=self._run, name="freehold-writer", daemon=True)
         self._thread.start()
 
@@ -96,9 +98,20 @@ class Writer:
 
     def submit_async(self, work: Work) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
+        if self._closed:
+            raise RuntimeError("the records are closed")
         future = loop.create_future()
-        self._put(Job(work, future, loop))
+        self._gathering.add(loop, Job(work, future, loop))
         return future
+
+    def _put_all(self, jobs: list[Job]) -> None:
+        """Queue what was gathered. Nobody else can be told when the writer was closed meanwhile."""
+        for job in jobs:
+            try:
+                self._put(job)
+            except RuntimeError as error:
+                job.failure = error
+                job.resolve()
 
     def close(self) -> None:
         with self._closing:
