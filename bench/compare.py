@@ -29,17 +29,17 @@ CASES = {
     "generate_data_key": "KMS GenerateDataKey",
     "get_4k": "S3 GET 4 KiB, SSE-KMS",
     "put_4k": "S3 PUT 4 KiB, SSE-KMS",
-    "list_1000": "List 1,000 of 10,000 keys",
+    "list_1000": "List 1,000 keys of a larger bucket",
 }
 CONNECTIONS = (1, 8, 32)
 LARGE_BYTES = 64 * 1024 * 1024
 
 
-def measure(server: Running, count: int, rounds: int) -> dict[str, Any]:
+def measure(server: Running, count: int, rounds: int, listed: int) -> dict[str, Any]:
     """Every figure of one server."""
     print(f"<!-- {server.name}: preparing -->", flush=True)
     at_start = resident_mib(server.pid)
-    load = prepare(server, count)
+    load = prepare(server, count, listed)
     figures: dict[str, Any] = {"start": (server.start_seconds, at_start)}
     for case in CASES:
         figures[case] = _case(load, case, count, rounds)
@@ -129,6 +129,7 @@ def main() -> None:
     parser.add_argument("--only", choices=list(PEERS), action="append", help="measure only this server (repeatable)")
     parser.add_argument("--count", type=int, default=1000, help="principals, keys, contexts and objects")
     parser.add_argument("--rounds", type=int, default=4, help="warm passes over them")
+    parser.add_argument("--listed", type=int, default=10_000, help="keys in the bucket that is listed")
     parser.add_argument("--workers", type=int, default=1, help="Freehold's worker processes")
     arguments = parser.parse_args()
     results, versions = {}, {}
@@ -136,7 +137,7 @@ def main() -> None:
         directory = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
         server = PEERS[name](directory, arguments.workers)
         try:
-            results[server.name] = measure(server, arguments.count, arguments.rounds)
+            results[server.name] = measure(server, arguments.count, arguments.rounds, arguments.listed)
             versions[server.name] = server.version
         finally:
             server.stop()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +18,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from bench.peers import Running
+from bench.replay import replay
 
 BUCKET, LISTED = "bench-objects", "bench-listed"
-LISTED_KEYS = 10_000
 ONE_KIB = base64.b64encode(b"p" * 1024).decode()
 FOUR_KIB = b"o" * 4096
 SETUP_THREADS = 4
@@ -54,6 +53,8 @@ class Workload:
     principals: list[Credentials]
     keys: list[str]
     ciphertexts: list[str]
+    listed: int
+    """How many keys the listed bucket has."""
 
     def requests(self, case: str, count: int, *, offset: int = 0) -> list[bytes]:
         """`count` signed requests of one case, for the principals from `offset` on."""
@@ -88,7 +89,7 @@ class Workload:
         return self._s3("PUT", f"/{BUCKET}/new-{number % len(self.keys):05}", FOUR_KIB, who)
 
     def _list_1000(self, number: int, who: Credentials) -> bytes:
-        after = f"key-{(number * 1000) % (LISTED_KEYS - 1000):06}"
+        after = f"key-{(number * 1000) % max(1, self.listed - 999):06}"
         return self._s3("GET", f"/{LISTED}?list-type=2&max-keys=1000&start-after={after}", b"", who)
 
     def _key(self, number: int) -> str:
@@ -120,7 +121,7 @@ def _context(number: int) -> dict[str, str]:
     return {"tenant": f"tenant-{number % 1000}", "purpose": "bench"}
 
 
-def prepare(server: Running, count: int) -> Workload:
+def prepare(server: Running, count: int, listed: int) -> Workload:
     """Make `count` principals, keys and objects on the server, and the bucket that is listed."""
     admin = server.administrator
     iam, kms, s3 = (_pooled(admin, service) for service in ("iam", "kms", "s3"))
@@ -157,15 +158,20 @@ def prepare(server: Running, count: int) -> Workload:
                 Bucket=name,
                 ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": rule}]},
             )
-        put = lambda name: s3.put_object(Bucket=BUCKET, Key=name, Body=FOUR_KIB)  # noqa: E731
-        list(pool.map(put, (f"object-{number:05}" for number in range(count))))
-        small = lambda name: s3.put_object(Bucket=LISTED, Key=name, Body=b"listed")  # noqa: E731
-        list(pool.map(small, _listed()))
-    return Workload(server, principals, keys, ciphertexts)
+    load = Workload(server, principals, keys, ciphertexts, listed)
+    _put_all(load, [f"/{BUCKET}/object-{number:05}" for number in range(count)], FOUR_KIB)
+    _put_all(load, [f"/{LISTED}/key-{number:06}" for number in range(listed)], b"listed")
+    return load
 
 
-def _listed() -> Iterator[str]:
-    return (f"key-{number:06}" for number in range(LISTED_KEYS))
+def _put_all(load: Workload, paths: list[str], body: bytes) -> None:
+    """Not by boto3, which waits a second for servers that don't know `Expect: 100-continue`."""
+    server = load.server
+    who = Credentials(server.administrator.access_key_id, server.administrator.secret_access_key)
+    requests = [load._s3("PUT", path, body, who) for path in paths]
+    outcome = replay("127.0.0.1", server.port, requests, connections=SETUP_THREADS, server_pid=server.pid)
+    if set(outcome.statuses) != {200}:
+        raise RuntimeError(f"{server.name} refused objects: {outcome.first_refusal!r}")
 
 
 def _pooled(admin: Any, service: str) -> Any:
