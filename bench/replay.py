@@ -74,13 +74,15 @@ def resident_mib(pid: int) -> float:
 
 
 class _Connection:
-    __slots__ = ("buffer", "left", "sent_at", "sock", "status")
+    __slots__ = ("buffer", "closes", "left", "sent_at", "sock", "status")
 
     def __init__(self, host: str, port: int) -> None:
         self.sock = socket.create_connection((host, port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         self.left = -1
+        self.closes = False
+        """Whether the server closes the connection after this answer."""
         self.status = 0
         self.sent_at = 0.0
 
@@ -93,6 +95,7 @@ class _Connection:
                 return False
             self.status = int(head[9:12])
             lower = head.lower()
+            self.closes = b"\r\nconnection: close" in lower
             at = lower.find(b"\r\ncontent-length:")
             if at < 0:
                 if b"chunked" in lower:
@@ -144,6 +147,13 @@ def replay(host: str, port: int, requests: Sequence[bytes], *, connections: int,
                 outcome.statuses[connection.status] = outcome.statuses.get(connection.status, 0) + 1
                 if connection.status >= 300 and not outcome.first_refusal:
                     outcome.first_refusal = data[:600]
+                if connection.closes:
+                    poll.unregister(connection.sock)
+                    connection.sock.close()
+                    del open_connections[descriptor]
+                    connection = _Connection(host, port)
+                    open_connections[connection.sock.fileno()] = connection
+                    poll.register(connection.sock, select.EPOLLIN)
                 active -= not send_next(connection)
     finally:
         for connection in open_connections.values():
