@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from freehold.audit import event
 from freehold.audit.sink import AuditUnavailable
-from freehold.authentication.refusals import SERVICES
+from freehold.authentication.refusals import SERVICES, missing_authentication
 from freehold.authentication.sigv4 import Authenticated, authenticate
 from freehold.authorization.context_keys import of_request
 from freehold.authorization.principal import ANONYMOUS
@@ -51,9 +51,6 @@ InsufficientStorage = aws_error(
 )
 CorruptData = aws_error("InternalError", 500, "Stored data failed its authentication. Nothing of it was returned.")
 Abandoned = aws_error("IncompleteBody", 400, "The client closed the connection before all of its request had come.")
-MissingAuthentication = aws_error("MissingAuthenticationToken", 403, "Request is missing Authentication Token")
-MissingAuthenticationJson = aws_error("MissingAuthenticationTokenException", 400, MissingAuthentication.default_message)
-S3AccessDenied = aws_error("AccessDenied", 403, "Access Denied")
 
 _named_service = re.compile(r"/([a-z0-9-]{1,32})/aws4_request").search
 _named_in_query = re.compile(
@@ -230,10 +227,7 @@ def _admit(call: Call, who: Authenticated) -> None:
     if who.region:
         call.region = who.region
     if who.kind == "anonymous" and not call.operation.anonymous:
-        service = call.operation.service
-        if service == "s3":
-            raise S3AccessDenied()
-        raise (MissingAuthentication if service in ("iam", "sts") else MissingAuthenticationJson)()
+        raise missing_authentication(call.operation.service)
     call.context = of_request(call.request, region=call.region, now_seconds=call.app.clock.now_seconds())
 
 
