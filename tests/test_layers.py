@@ -18,12 +18,13 @@ MAY_IMPORT = {
     "crypto": set(),
     "storage": {"crypto"},
     "authorization": {"services"},
+    "federation": {"crypto"},
     "authentication": {"authorization", "crypto"},
     "protocol": {"services"},
     "transport": {"authentication"},
     "audit": {"authentication", "authorization", "crypto", "protocol", "services", "storage"},
-    "services": {"audit", "authentication", "authorization", "crypto", "protocol", "storage"},
-    "testing": {"cli"},
+    "services": {"audit", "authentication", "authorization", "crypto", "federation", "protocol", "storage"},
+    "testing": {"cli", "services"},
 }
 """`protocol` and `authorization` may look at `services.operation` and `services.call`: what an operation is."""
 

@@ -132,6 +132,8 @@ SERVICES: Final[dict[str, Service]] = {
     "sts": Service(QUERY, _QUARTER_HOUR, partition_wide=True),
     "s3": Service(S3, _QUARTER_HOUR, object_path),
     "kms": Service(JSON, _FIVE_MINUTES),
+    "organizations": Service(JSON, _FIVE_MINUTES, partition_wide=True),
+    "cognito-identity": Service(JSON, _FIVE_MINUTES),
     "cloudtrail": Service(JSON, _FIVE_MINUTES),
     "freehold": Service(JSON, _FIVE_MINUTES, partition_wide=True),
 }

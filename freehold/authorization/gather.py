@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 AccessDenied = aws_error("AccessDenied", 403, "Access Denied")
 
-_JSON_SERVICES: Final = frozenset(("cloudtrail", "freehold", "kms"))
+_JSON_SERVICES: Final = frozenset(("cloudtrail", "cognito-identity", "freehold", "kms", "organizations"))
 """Services whose protocol answers a refusal with AccessDeniedException (400)."""
 
 _MOST_CALLERS: Final = 20_000

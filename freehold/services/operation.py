@@ -30,8 +30,8 @@ Permissions = Callable[["Call", Params], "list[Permission]"]
 Prepare = Callable[["Call", Params], Awaitable[None]]
 H = TypeVar("H", bound=Handler)
 
-SERVED = ("iam", "sts", "kms", "s3", "cloudtrail", "freehold")
-"""The services whose models are routed; each is a folder here with the same name."""
+SERVED = ("iam", "sts", "organizations", "cognito-identity", "kms", "s3", "cloudtrail", "freehold")
+"""The services whose models are routed; each is a folder here with the same name (an underscore for a hyphen)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +103,18 @@ permission_per_item = no_permission
 
 def why_not(service: str, name: str) -> str:
     """Why an operation of a served service isn't implemented, as its package says."""
-    package = importlib.import_module(f"freehold.services.{service}")
+    package = importlib.import_module(folder(service))
     reasons: dict[str, str] = getattr(package, "NOT_IMPLEMENTED", {})
     return reasons.get(name, "not served yet")
 
 
+def folder(service: str) -> str:
+    """The package that serves a service."""
+    return f"freehold.services.{service.replace('-', '_')}"
+
+
 def load(service: str) -> None:
     """Import every module of a service's folder, so that its operations are registered."""
-    package = importlib.import_module(f"freehold.services.{service}")
+    package = importlib.import_module(folder(service))
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")

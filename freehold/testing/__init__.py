@@ -24,6 +24,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import IO, Any
 
+from freehold.services.operation import SERVED
+
 START_SECONDS = 30
 
 
@@ -33,7 +35,7 @@ class ServerError(Exception):
 
 @dataclass(eq=False)
 class Principal:
-    """Credentials at a server. `p.s3`, `p.kms`, `p.iam`, `p.sts`, `p.cloudtrail` are boto3 clients signed with them."""
+    """Credentials at a server. `p.s3`, `p.iam`, `p.cognito_identity` … are boto3 clients signed with them."""
 
     endpoint: str
     access_key_id: str
@@ -64,9 +66,10 @@ class Principal:
         return self.session.client(service, endpoint_url=self.endpoint, verify=self.ca_bundle, config=config, **options)
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("s3", "kms", "iam", "sts", "cloudtrail", "freehold"):
+        service = name.replace("_", "-")
+        if service not in SERVED:
             raise AttributeError(name)
-        made = self.__dict__[name] = self.client(name)
+        made = self.__dict__[name] = self.client(service)
         return made
 
     def using(self, credentials: dict[str, Any]) -> Principal:
