@@ -11,19 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 from freehold.protocol.models import Reference, Shape
 
 Test = Callable[[Any], bool]
 
-_SEPARATORS = " \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
-_JAVA_TO_PYTHON = (
-    # In a character class, letters, numbers and the underscore are what \w means without re.ASCII.
-    (r"\p{L}\p{Z}\p{N}_", r"\w" + _SEPARATORS),
-    # Java reads surrogate pairs in a class as the character that they make.
-    (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF"),
-)
+# Java reads surrogate pairs in a class as the character that they make.
+_SURROGATES = (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+
+
+class Matcher(Protocol):
+    """A compiled pattern of `re` or of `regex`."""
+
+    def fullmatch(self, string: str, /) -> Any: ...
 
 
 class Broken(Exception):
@@ -34,13 +35,20 @@ BROKEN = Broken()
 
 
 @cache
-def pattern(source: str) -> re.Pattern[str] | None:
+def pattern(source: str) -> Matcher | None:
     """A model's Java-flavoured pattern for `fullmatch`, None for one that has no Python equivalent."""
-    flags = re.RegexFlag(0) if r"\p{" in source else re.ASCII
-    for java, python in _JAVA_TO_PYTHON:
-        source = source.replace(java, python)
+    source = source.replace(*_SURROGATES)
+    if r"\p{" in source:
+        # `re` has no character properties. Imported where one is met: few operations have such a pattern.
+        import regex
+
+        try:
+            made: Matcher = regex.compile(source)
+            return made
+        except regex.error:
+            return None
     try:
-        return re.compile(source, flags)
+        return re.compile(source, re.ASCII)
     except re.error:
         return None
 

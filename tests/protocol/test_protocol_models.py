@@ -41,7 +41,10 @@ def test_a_tag_keys_pattern_means_javas_letters_separators_and_numbers() -> None
     wrong = []
     for code in range(0x30000):
         character = chr(code)
-        wanted = character in allowed or unicodedata.category(character)[0] in "LZN"
+        category = unicodedata.category(character)
+        if category == "Cn":  # the two tables are of different versions of Unicode
+            continue
+        wanted = character in allowed or category[0] in "LZN"
         if (tag_key.fullmatch(character) is not None) != wanted:
             wrong.append(f"U+{code:04X}")
     assert wrong == []
