@@ -14,6 +14,7 @@ from freehold.clock import Clock
 from freehold.config import Settings
 from freehold.crypto.aead import Sealer
 from freehold.crypto.root_key import RootKey
+from freehold.federation.oidc import WebIdentities
 from freehold.pipeline import Pipeline
 from freehold.services import operation as operations
 from freehold.services.iam.access import AccessDirectory
@@ -30,7 +31,8 @@ DUE_WORK_SECONDS = 30.0
 
 
 class App:
-    """`records`, `blobs`, `cache`, `clock`, `audit`, `authorizer`, `pool`, `tokens`, `root_key`, `settings`."""
+    """`records`, `blobs`, `cache`, `clock`, `audit`, `authorizer`, `web_identities`, `pool`, `tokens`, `root_key`,
+    `settings`."""
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class App:
         self.tokens = TokenSealer(Sealer(root_key.sealing_key("tokens")), self.clock)
         self.access = AccessDirectory(self.records, self.cache, self.tokens, self.clock)
         self.authorizer = Authorizer(self.access)
+        self.web_identities = WebIdentities(settings, self.clock)
         self.pool = ThreadPoolExecutor(BULK_THREADS, thread_name_prefix="freehold-bulk")
         self.audit = AuditLog(settings.audit, self.records, root_key, self.clock, worker=worker)
         for service in operations.SERVED:
@@ -74,6 +77,7 @@ class App:
 
     def close(self) -> None:
         self.pool.shutdown(wait=True)
+        self.web_identities.close()
         self.audit.close()
         self.records.close()
 

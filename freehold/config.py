@@ -41,6 +41,11 @@ class Settings:
     movable_clock: bool = False
     host_names: tuple[str, ...] = ()
     """Further host names under which `BUCKET.NAME` is a bucket's virtual host."""
+    issuers: tuple[tuple[str, str], ...] = ()
+    """Where identity providers are really reached: (`accounts.google.com`, `https://127.0.0.1:9000`). Such an address
+    alone may be inside one's own network (docs/federation.md)."""
+    issuer_ca: Path | None = None
+    """Certificate authorities (PEM) that identity providers' certificates are verified with, beside the system's."""
     graceful_seconds: int = 30
     """How long requests in flight may take to finish on SIGTERM."""
 

@@ -86,6 +86,16 @@ def init(
                 say(f"Profile {name} written to {path}")
 
 
+def _issuer(text: str) -> tuple[str, str]:
+    """`NAME=URL` of --issuer."""
+    from freehold.federation.issuers import BadIssuer, mapping
+
+    try:
+        return mapping(text)
+    except BadIssuer as error:
+        raise Problem(str(error)) from None
+
+
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = DEFAULT_PORT,
@@ -100,6 +110,16 @@ def serve(
     host_name: Annotated[
         list[str] | None,
         typer.Option(help="Host name under which BUCKET.NAME addresses a bucket, may be repeated.", metavar="NAME"),
+    ] = None,
+    issuer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where an identity provider is really reached, may be repeated; it may be inside your network.",
+            metavar="NAME=URL",
+        ),
+    ] = None,
+    issuer_ca: Annotated[
+        Path | None, typer.Option(help="Authorities (PEM) of identity providers' certificates.", metavar="FILE")
     ] = None,
     movable_clock: Annotated[
         bool, typer.Option("--movable-clock", help="Let the operator move the clock forward (for tests).")
@@ -131,6 +151,8 @@ def serve(
         tls_key=tls_key,
         movable_clock=movable_clock,
         host_names=tuple(host_name or ()),
+        issuers=tuple(_issuer(text) for text in issuer or ()),
+        issuer_ca=None if issuer_ca is None else issuer_ca.absolute(),
     )
 
     def ready(endpoint: str) -> None:
