@@ -71,13 +71,23 @@ def of(principal: Principal) -> dict[str, Any]:
         return {"type": "AWSAccount", "principalId": "", "accountId": "anonymous"}
     shown: dict[str, Any] = {"type": TYPES[principal.kind], "principalId": principal.unique_id}
     if principal.kind == "federated":
-        return shown | {"userName": principal.unique_id, "identityProvider": principal.name}
+        return shown | _federated(principal)
     shown |= {"arn": principal.arn, "accountId": principal.account_id, "accessKeyId": principal.access_key_id}
     if principal.kind in ("user", "operator"):
         shown["userName"] = principal.name
     if principal.session is not None:
         shown["sessionContext"] = _session(principal)
     return shown
+
+
+def _federated(principal: Principal) -> dict[str, Any]:
+    """Whom an identity provider vouches for. SAML's providers are named by the hash that their users' names are in."""
+    said = principal.extra_context
+    if ":saml-provider/" in principal.name:
+        names = {"userName": said.get("saml:sub", ""), "identityProvider": said.get("saml:namequalifier", "")}
+        return {"type": "SAMLUser"} | names
+    subject = next((value for key, value in said.items() if key.endswith(":sub")), principal.unique_id)
+    return {"userName": subject, "identityProvider": principal.name}
 
 
 def _session(principal: Principal) -> dict[str, Any]:

@@ -8,6 +8,10 @@ from __future__ import annotations
 from freehold.errors import aws_error
 
 AccessDenied = aws_error("AccessDenied", 403)
+ExpiredToken = aws_error("ExpiredTokenException", 400)
+IDPCommunicationError = aws_error("IDPCommunicationError", 400)
+IDPRejectedClaim = aws_error("IDPRejectedClaim", 403)
+InvalidIdentityToken = aws_error("InvalidIdentityToken", 400)
 InvalidParameterValue = aws_error("InvalidParameterValue", 400)
 MalformedPolicyDocument = aws_error("MalformedPolicyDocument", 400)
 PackedPolicyTooLarge = aws_error("PackedPolicyTooLarge", 400)
