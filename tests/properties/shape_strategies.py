@@ -128,4 +128,8 @@ def _matching(source: str, low: int, high: int, most: float) -> st.SearchStrateg
             return st.text(fits, min_size=max(low, 1), max_size=max(high, 1)).filter(
                 lambda text: compiled.fullmatch(text) is not None
             )
-    return st.from_regex(compiled, fullmatch=True, alphabet=_PLAIN).filter(lambda text: low <= len(text) <= int(most))
+    # Letters and digits stand for all character properties, which hypothesis can't generate from.
+    readable = re.compile(re.sub(r"(\\p\{\w+\})+", r"\\w", source), re.ASCII)
+    return st.from_regex(readable, fullmatch=True, alphabet=_PLAIN).filter(
+        lambda text: low <= len(text) <= int(most) and compiled.fullmatch(text) is not None
+    )
