@@ -8,13 +8,16 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-ke
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from freehold.authorization.permission import ContextValue
 from freehold.authorization.principal_element import Caller
 from freehold.message import Request
+
+if TYPE_CHECKING:
+    from freehold.authorization.gather import OrganizationPolicies
 
 _PRINCIPAL_TYPES: Final = {
     "root": "Account",
@@ -37,12 +40,19 @@ class Context(dict[str, Any]):
     Looked up with `[]`; what was found, or found missing (None), is kept.
     """
 
-    __slots__ = ("_layers", "_mfa_at", "_resource_account")
+    __slots__ = ("_layers", "_mfa_at", "_organization_of", "_resource_account")
 
-    def __init__(self, *layers: Mapping[str, Any], resource_account: str = "", mfa_at: int | None = None) -> None:
+    def __init__(
+        self,
+        *layers: Mapping[str, Any],
+        resource_account: str = "",
+        mfa_at: int | None = None,
+        organization_of: Callable[[str], OrganizationPolicies | None] | None = None,
+    ) -> None:
         self._layers = layers
         self._resource_account = resource_account
         self._mfa_at = mfa_at
+        self._organization_of = organization_of
 
     def __missing__(self, key: str) -> ContextValue | None:
         found: ContextValue | None = None
@@ -64,13 +74,35 @@ class Context(dict[str, Any]):
             if self._mfa_at is None or not isinstance(now, str):
                 return None
             return str(max(0, int(now) - self._mfa_at))
+        if key in _OF_ORGANIZATIONS:
+            return self._of_organization(*_OF_ORGANIZATIONS[key])
         for layer in self._layers:
             if isinstance(layer, RequestKeys):
                 return layer.time(key)
         return None
 
+    def _of_organization(self, account_key: str, paths: bool) -> ContextValue | None:
+        """The organization that the account in another key is in, or where in it the account is."""
+        account_id = self[account_key]
+        if self._organization_of is None or not isinstance(account_id, str):
+            return None
+        found = self._organization_of(account_id)
+        if found is None or not found.organization_id:
+            return None
+        return (found.path,) if paths else found.organization_id
 
-COMPUTED: Final = frozenset(("aws:resourceaccount", "aws:multifactorauthage", "aws:currenttime", "aws:epochtime"))
+
+_OF_ORGANIZATIONS: Final = {
+    "aws:principalorgid": ("aws:principalaccount", False),
+    "aws:principalorgpaths": ("aws:principalaccount", True),
+    "aws:resourceorgid": ("aws:resourceaccount", False),
+    "aws:resourceorgpaths": ("aws:resourceaccount", True),
+    "aws:sourceorgid": ("aws:sourceaccount", False),
+    "aws:sourceorgpaths": ("aws:sourceaccount", True),
+}
+COMPUTED: Final = frozenset(
+    ("aws:resourceaccount", "aws:multifactorauthage", "aws:currenttime", "aws:epochtime", *_OF_ORGANIZATIONS)
+)
 
 
 class RequestKeys(dict[str, ContextValue]):

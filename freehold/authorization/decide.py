@@ -66,6 +66,8 @@ class Policies:
     management_account: bool = False
     """Whether the caller's account is its organization's management account."""
     resource_in_management_account: bool = False
+    resource_account_closed: bool = False
+    """Whether the resource's account was closed: nothing in it can be reached."""
 
 
 NO_POLICIES: Final = PolicySet(())
@@ -122,11 +124,15 @@ def decide(request: Request, policies: Policies) -> Decision:
     rule = _rules_of_the_caller(request, who)
     if rule is not None:
         return Decision(rule, "rule", None, request, policies)
+    if policies.resource_account_closed:
+        return Decision("implicitDeny", "rule", None, request, policies)
 
     # 1. An explicit deny, wherever it is.
     every_level_allows = True
     if policies.scps and _scps_apply(request, policies):
         for level in policies.scps:
+            if level.is_full_access:
+                continue
             denied, allowed = level.verdict(action, resource, context)
             if denied is not None:
                 return Decision("explicitDeny", "scp", denied, request, policies)
@@ -135,6 +141,8 @@ def decide(request: Request, policies: Policies) -> Decision:
     has_boundary = boundary is not None
     if policies.rcps and _rcps_apply(request, policies):
         for level in policies.rcps:
+            if level.is_full_access:
+                continue
             denied = _denying(level, request, who, has_boundary)
             if denied is not None:
                 return Decision("explicitDeny", "rcp", denied, request, policies)

@@ -19,16 +19,20 @@ from freehold.authorization.document import MalformedPolicy, Policy
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.authorization.policy_set import PolicySet, alone
 from freehold.authorization.principal import Principal
-from freehold.authorization.principal_element import Caller, caller
+from freehold.authorization.principal_element import caller
 from freehold.errors import AccessDeniedException, AwsError, aws_error
 
 if TYPE_CHECKING:
     from freehold.services.call import Call
 
 AccessDenied = aws_error("AccessDenied", 403, "Access Denied")
+AccessForbiddenException = aws_error("AccessDeniedException", 403, "Access Denied")
 
 _JSON_SERVICES: Final = frozenset(("cloudtrail", "cognito-identity", "freehold", "kms", "organizations"))
 """Services whose protocol answers a refusal with AccessDeniedException (400)."""
+
+_REST_JSON_SERVICES: Final = frozenset(("iam-toolbox",))
+"""Services whose protocol answers it with AccessDeniedException (403)."""
 
 _MOST_CALLERS: Final = 20_000
 
@@ -57,23 +61,33 @@ class IdentitySource(Protocol):
     def identity(self, principal: Principal) -> IdentityPolicies: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class OrganizationPolicies:
-    """What an organization puts on one account: a set per level, from the root down to the account."""
+    """What an organization puts on one account: a set per level, from the root down to the account.
+
+    Give the same object for as long as nothing changed: what was gathered with it is kept.
+    """
 
     scps: tuple[PolicySet, ...] = ()
     rcps: tuple[PolicySet, ...] = ()
     is_management_account: bool = False
+    organization_id: str = ""
+    path: str = ""
+    """The entity path of the account's parent, as `aws:PrincipalOrgPaths` holds it: `o-…/r-…/ou-…/`."""
+    is_closed: bool = False
+    """Whether the account was closed: what is in it can't be reached by anyone."""
 
 
 class OrganizationSource(Protocol):
+    """Which organization an account is in; None outside of any. Asked anew for every decision: cache behind it."""
+
     def of_account(self, account_id: str) -> OrganizationPolicies | None: ...
 
 
 class _Known:
     """What was worked out about one principal object."""
 
-    __slots__ = ("identity", "keys", "mfa_at", "policies", "principal", "who")
+    __slots__ = ("identity", "keys", "mfa_at", "policies", "principal", "who", "within")
 
     def __init__(self, principal: Principal) -> None:
         self.principal = principal
@@ -82,6 +96,8 @@ class _Known:
         self.mfa_at = None if principal.session is None else principal.session.mfa_at
         self.identity: IdentityPolicies | None = None
         self.policies = Policies(deciding.NO_POLICIES)
+        self.within: tuple[Policies, OrganizationPolicies | None, OrganizationPolicies | None, Policies] | None = None
+        """`policies`, the organization's of the caller and of the resource, and the three together."""
 
 
 class Authorizer:
@@ -115,12 +131,20 @@ class Authorizer:
             known = self._meet(principal)
         account_id = permission.account_id
         resource_policy = permission.resource_policy
+        source = self._organization_source
         request = Request(
             known.who,
             permission.action,
             permission.resource,
             account_id,
-            Context(permission.context, request_keys, known.keys, resource_account=account_id, mfa_at=known.mfa_at),
+            Context(
+                permission.context,
+                request_keys,
+                known.keys,
+                resource_account=account_id,
+                mfa_at=known.mfa_at,
+                organization_of=None if source is None else source.of_account,
+            ),
             permission.kind,
             None if resource_policy is None else alone(resource_policy),
             permission.grants,
@@ -139,23 +163,8 @@ class Authorizer:
                 passed = None if session is None or session.policies is None else session_set(session.policies)
                 known.policies = Policies(identity, boundary, passed)
                 known.identity = identity_policies
-        if self._organization_source is None:
-            return known.policies
-        policies = replace(known.policies)
-        self._add_organization(self._organization_source, policies, who, permission)
-        return policies
-
-    def _add_organization(
-        self, source: OrganizationSource, policies: Policies, who: Caller, permission: Permission
-    ) -> None:
-        of_caller = source.of_account(who.account_id) if who.account_id else None
-        if of_caller is not None:
-            policies.scps = of_caller.scps
-            policies.management_account = of_caller.is_management_account
-        of_resource = source.of_account(permission.account_id) if permission.account_id else None
-        if of_resource is not None:
-            policies.rcps = of_resource.rcps
-            policies.resource_in_management_account = of_resource.is_management_account
+        source = self._organization_source
+        return known.policies if source is None else _within_organization(source, known, permission.account_id)
 
     def _meet(self, principal: Principal) -> _Known:
         known = _Known(principal)
@@ -166,10 +175,37 @@ class Authorizer:
         return known
 
 
+def _within_organization(source: OrganizationSource, known: _Known, resource_account: str) -> Policies:
+    """The caller's policies with those of its organization, and of the organization that has the resource."""
+    account_id, policies = known.who.account_id, known.policies
+    of_caller = source.of_account(account_id) if account_id else None
+    if resource_account == account_id:
+        of_resource = of_caller
+    else:
+        of_resource = source.of_account(resource_account) if resource_account else None
+    if of_caller is None and of_resource is None:
+        return policies
+    within = known.within
+    if within is not None and within[0] is policies and within[1] is of_caller and within[2] is of_resource:
+        return within[3]
+    together = replace(policies)
+    if of_caller is not None:
+        together.scps = of_caller.scps
+        together.management_account = of_caller.is_management_account
+    if of_resource is not None:
+        together.rcps = of_resource.rcps
+        together.resource_in_management_account = of_resource.is_management_account
+        together.resource_account_closed = of_resource.is_closed
+    known.within = (policies, of_caller, of_resource, together)
+    return together
+
+
 def refusal(decision: Decision, service: str) -> AwsError:
     """The error with which a service refuses."""
     text = explain.message_to_caller(decision)
-    return AccessDeniedException(text) if service in _JSON_SERVICES else AccessDenied(text)
+    if service in _JSON_SERVICES:
+        return AccessDeniedException(text)
+    return AccessForbiddenException(text) if service in _REST_JSON_SERVICES else AccessDenied(text)
 
 
 @lru_cache(maxsize=4096)

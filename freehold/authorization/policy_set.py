@@ -110,14 +110,32 @@ def _holding(
     return tuple([one for one in denies if all_hold(one)]), tuple([one for one in allows if all_hold(one)])
 
 
+def _is_full_access(statements: tuple[Statement, ...]) -> bool:
+    everything = False
+    for one in statements:
+        if one.effect == "Deny":
+            return False
+        everything = everything or (
+            one.actions == ("*",)
+            and one.resources == ("*",)
+            and not one.not_actions
+            and not one.not_resources
+            and not one.conditions
+            and (one.principal is None or one.principal.everyone)
+        )
+    return everything
+
+
 class PolicySet:
     """The union of some policies; immutable."""
 
-    __slots__ = ("_by_action", "_by_vendor", "policies", "statements")
+    __slots__ = ("_by_action", "_by_vendor", "is_full_access", "policies", "statements")
 
     def __init__(self, policies: Iterable[Policy]) -> None:
         self.policies = tuple(policies)
         self.statements = tuple(statement for policy in self.policies for statement in policy.statements)
+        self.is_full_access = _is_full_access(self.statements)
+        """Whether it allows every action on every resource to everyone, and denies nothing (FullAWSAccess)."""
         self._by_vendor: dict[str, tuple[Statement, ...]] = {}
         self._by_action: dict[str, Candidates] = {}
 
