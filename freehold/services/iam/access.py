@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from freehold.authentication.credentials import (
     Credential,
@@ -130,9 +130,9 @@ def _owner(reader: Reader, key: AccessKey) -> Principal:
             access_key_id=key.access_key_id,
         )
     if key.owner == "root":
-        if ACCOUNTS.get(reader, (key.account_id,)) is None:
-            raise UnknownAccessKey
+        _refuse_closed(reader, key.account_id)
         return _root(key.account_id, key.access_key_id, None)
+    _refuse_closed(reader, key.account_id)
     user = records.by_unique_id(reader, key.owner_id)
     if not isinstance(user, User):
         raise UnknownAccessKey
@@ -143,6 +143,7 @@ def _today(reader: Reader, issued: Principal) -> Principal:
     """The principal of a session, with the name and tags that the role or user behind it has now."""
     if issued.session is None:
         raise InvalidToken
+    _refuse_closed(reader, issued.account_id)
     session = _with_managed_policies(reader, issued.session)
     if session.issuer_unique_id == issued.account_id:
         account = ACCOUNTS.get(reader, (issued.account_id,))
@@ -151,7 +152,7 @@ def _today(reader: Reader, issued: Principal) -> Principal:
         _refuse_revoked(session, account.root_sessions_not_before)
         if issued.kind == "federated-user":
             return _federated(issued, session, f"arn:aws:iam::{issued.account_id}:root", {})
-        return _root(issued.account_id, issued.access_key_id, session)
+        return _root(issued.account_id, issued.access_key_id, session, issued.extra_context)
     issuer = records.by_unique_id(reader, session.issuer_unique_id)
     if isinstance(issuer, Role) and issued.kind == "role":
         _refuse_revoked(session, issuer.sessions_not_before)
@@ -176,7 +177,16 @@ def _today(reader: Reader, issued: Principal) -> Principal:
     raise UnknownAccessKey
 
 
-def _root(account_id: str, access_key_id: str, session: Session | None) -> Principal:
+def _refuse_closed(reader: Reader, account_id: str) -> None:
+    """Raises UnknownAccessKey for what belongs to an account that is closed, or isn't there."""
+    account = ACCOUNTS.get(reader, (account_id,))
+    if account is None or account.closed_at:
+        raise UnknownAccessKey
+
+
+def _root(
+    account_id: str, access_key_id: str, session: Session | None, extra_context: dict[str, Any] | None = None
+) -> Principal:
     return Principal(
         "root",
         account_id,
@@ -184,6 +194,7 @@ def _root(account_id: str, access_key_id: str, session: Session | None) -> Princ
         unique_id=account_id,
         access_key_id=access_key_id,
         session=session,
+        extra_context=extra_context or {},
     )
 
 

@@ -30,6 +30,10 @@ class Account(Record, kw_only=True):
     root_access_key_ids: list[str] = []
     alias: str = ""
     root_sessions_not_before: int = 0
+    email: str = ""
+    """The root user's address, unique in the deployment. Accounts that the operator made have none."""
+    closed_at: int = 0
+    """When the account was closed, zero while it's open. A closed account's principals are refused."""
 
 
 class Entity(Record, kw_only=True):
