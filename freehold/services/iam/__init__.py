@@ -8,7 +8,6 @@ _CERTIFICATES = "server certificates are not implemented"
 _SIGNING = "signing certificates belong to SOAP interfaces that are not implemented"
 _SSH = "SSH keys are for CodeCommit, which is not implemented"
 _CREDENTIALS = "service-specific credentials are for services that are not implemented"
-_SERVICE_LINKED = "service-linked roles are not implemented"
 _ORGANIZATIONS = "organizations are not implemented"
 _DELEGATION = "delegation requests are not implemented"
 _LAST_USED = "what was used when is not tracked per identity; see the audit log"
@@ -27,7 +26,6 @@ NOT_IMPLEMENTED = {
     "CreateLoginProfile": _PASSWORDS,
     "CreateOpenIDConnectProvider": _OIDC,
     "CreateSAMLProvider": _SAML,
-    "CreateServiceLinkedRole": _SERVICE_LINKED,
     "CreateServiceSpecificCredential": _CREDENTIALS,
     "CreateVirtualMFADevice": _MFA,
     "DeactivateMFADevice": _MFA,
@@ -37,7 +35,6 @@ NOT_IMPLEMENTED = {
     "DeleteSAMLProvider": _SAML,
     "DeleteSSHPublicKey": _SSH,
     "DeleteServerCertificate": _CERTIFICATES,
-    "DeleteServiceLinkedRole": _SERVICE_LINKED,
     "DeleteServiceSpecificCredential": _CREDENTIALS,
     "DeleteSigningCertificate": _SIGNING,
     "DeleteVirtualMFADevice": _MFA,
@@ -70,7 +67,6 @@ NOT_IMPLEMENTED = {
     "GetServerCertificate": _CERTIFICATES,
     "GetServiceLastAccessedDetails": _LAST_USED,
     "GetServiceLastAccessedDetailsWithEntities": _LAST_USED,
-    "GetServiceLinkedRoleDeletionStatus": _SERVICE_LINKED,
     "ListDelegationRequests": _DELEGATION,
     "ListMFADeviceTags": _MFA,
     "ListMFADevices": _MFA,

@@ -13,6 +13,7 @@ from freehold.services.iam import aws_managed, entities, pages, records
 from freehold.services.iam.authorized import iam, on_entity, on_policy, policy_arn, present_boundary
 from freehold.services.iam.entities import KINDS, Kind, Named
 from freehold.services.iam.errors import NoSuchEntity, PolicyNotAttachable, quota
+from freehold.services.iam.protected import refuse_protected
 from freehold.services.iam.records import ATTACHMENTS, USES, Group, Mark, Role, User, Uses
 from freehold.services.operation import Params, Result
 from freehold.storage.records import Reader, Transaction
@@ -66,6 +67,7 @@ def _declare(kind: Kind) -> None:
     def attach_policy(call: Call, params: Params) -> None:
         """At most 10 managed policies each. Attaching one again changes nothing."""
         entity = entities.require(call.tx, kind.kind, call.account_id, params[kind.member])
+        refuse_protected(entity)
         arn = params["PolicyArn"]
         require_attachable(call.tx, call.account_id, arn)
         call.resources.extend(((kind.cloudformation_type, entity.arn), ("AWS::IAM::ManagedPolicy", arn)))
@@ -81,6 +83,7 @@ def _declare(kind: Kind) -> None:
     def detach_policy(call: Call, params: Params) -> None:
         """Take a managed policy away."""
         entity = entities.require(call.tx, kind.kind, call.account_id, params[kind.member])
+        refuse_protected(entity)
         arn = params["PolicyArn"]
         if arn not in entity.attached:
             raise NoSuchEntity(f"Policy {arn} was not found.")

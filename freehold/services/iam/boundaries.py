@@ -10,6 +10,7 @@ from freehold.services.iam import attachments, entities, records
 from freehold.services.iam.authorized import iam, on_entity, present_boundary, requested_boundary
 from freehold.services.iam.entities import KINDS, Kind
 from freehold.services.iam.errors import NoSuchEntity
+from freehold.services.iam.protected import refuse_protected
 from freehold.services.iam.records import Group, Role, User
 from freehold.services.operation import Params
 from freehold.storage.records import Transaction
@@ -33,6 +34,7 @@ def _declare(kind: Kind) -> None:
     def target(call: Call, params: Params) -> User | Role:
         entity = entities.require(call.tx, kind.kind, call.account_id, params[kind.member])
         assert not isinstance(entity, Group)
+        refuse_protected(entity)
         call.resources.append((kind.cloudformation_type, entity.arn))
         return entity
 

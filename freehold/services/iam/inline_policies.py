@@ -11,6 +11,7 @@ from freehold.services.iam import documents, entities, pages, records, shapes
 from freehold.services.iam.authorized import iam, on_entity, present_boundary
 from freehold.services.iam.entities import KINDS, Kind
 from freehold.services.iam.errors import NoSuchEntity
+from freehold.services.iam.protected import refuse_protected
 from freehold.services.operation import Params, Result
 
 
@@ -22,6 +23,7 @@ def _declare(kind: Kind) -> None:
     def put_policy(call: Call, params: Params) -> None:
         """Write a policy, in place of one of the same name."""
         entity = entities.require(call.tx, kind.kind, call.account_id, params[kind.member])
+        refuse_protected(entity)
         name, text = params["PolicyName"], params["PolicyDocument"]
         documents.check_inline(text, kind, entity, name)
         entity.inline = {**entity.inline, name: text}
@@ -51,6 +53,7 @@ def _declare(kind: Kind) -> None:
     def delete_policy(call: Call, params: Params) -> None:
         """Delete a policy for good; there are no versions of inline policies."""
         entity = entities.require(call.tx, kind.kind, call.account_id, params[kind.member])
+        refuse_protected(entity)
         name = params["PolicyName"]
         if name not in entity.inline:
             raise NoSuchEntity(f"The {kind.kind} policy with name {name} cannot be found.")

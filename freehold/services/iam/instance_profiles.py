@@ -13,6 +13,8 @@ from freehold.services.call import Call
 from freehold.services.iam import entities, pages, records, shapes
 from freehold.services.iam.authorized import Keys, iam, on_entity, on_list, on_new, request_tags, untagged_keys
 from freehold.services.iam.errors import DeleteConflict, EntityAlreadyExists, NoSuchEntity, quota
+from freehold.services.iam.pass_role import pass_role
+from freehold.services.iam.protected import refuse_protected
 from freehold.services.iam.records import INSTANCE_PROFILES, ROLE_PROFILES, InstanceProfile, Mark, Role
 from freehold.services.iam.tags import checked_tags, page, without
 from freehold.services.operation import Params, Permissions, Result
@@ -50,8 +52,12 @@ def _save(tx: Transaction, profile: InstanceProfile) -> None:
 
 
 def _on(action: str, *keys: Keys, passes_role: bool = False) -> Permissions:
-    """The action on one profile; with `passes_role`, iam:PassRole on the role to EC2 as well."""
-    on_role = on_entity("PassRole", "role")
+    """The action on one profile; with `passes_role`, iam:PassRole on the role to EC2 as well.
+
+    Which instance will use the profile isn't known yet: AWS then compares iam:AssociatedResourceArn with
+    `arn:aws:ec2:*:ACCOUNT:instance/*`.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddRoleToInstanceProfile.html
+    """
 
     def permissions(call: Call, params: Params) -> list[Permission]:
         name = params["InstanceProfileName"]
@@ -63,9 +69,10 @@ def _on(action: str, *keys: Keys, passes_role: bool = False) -> Permissions:
             context |= more(params, None)
         needed = [Permission(f"iam:{action}", arn, call.account_id, context)]
         if passes_role:
-            (passing,) = on_role(call, params)
-            passing.context = {**passing.context, "iam:passedtoservice": "ec2.amazonaws.com"}
-            needed.append(passing)
+            role = records.role_named(call.reader, call.account_id, params["RoleName"])
+            role_arn = f"arn:aws:iam::{call.account_id}:role/{params['RoleName']}" if role is None else role.arn
+            any_instance = f"arn:aws:ec2:*:{call.account_id}:instance/*"
+            needed.append(pass_role(call, role_arn, "ec2.amazonaws.com", associated_resource_arn=any_instance))
         return needed
 
     return permissions
@@ -130,6 +137,7 @@ def add_role_to_instance_profile(call: Call, params: Params) -> None:
     """A profile holds one role. The caller needs iam:PassRole on it."""
     profile = require(call.tx, call.account_id, params["InstanceProfileName"])
     role = entities.require_role(call.tx, call.account_id, params["RoleName"])
+    refuse_protected(role)
     if profile.role_id:
         raise quota("InstanceSessionsPerInstanceProfile", 1)
     profile.role_id = role.unique_id
@@ -143,6 +151,7 @@ def remove_role_from_instance_profile(call: Call, params: Params) -> None:
     """Leave the profile empty."""
     profile = require(call.tx, call.account_id, params["InstanceProfileName"])
     role = entities.require_role(call.tx, call.account_id, params["RoleName"])
+    refuse_protected(role)
     if profile.role_id != role.unique_id:
         raise NoSuchEntity(f"Role {role.name} in Instance Profile {profile.name} cannot be found.")
     profile.role_id = ""

@@ -18,6 +18,7 @@ from freehold.services.iam.authorized import (
     requested_boundary,
 )
 from freehold.services.iam.errors import DeleteConflict, InvalidInput
+from freehold.services.iam.protected import refuse_protected
 from freehold.services.iam.records import ROLES, Role
 from freehold.services.iam.tags import checked_tags
 from freehold.services.operation import Params, Result
@@ -82,11 +83,16 @@ def list_roles(call: Call, params: Params) -> Result:
 def update_role(call: Call, params: Params) -> Result:
     """A MaxSessionDuration that is left out becomes one hour, as AWS documents it; a description stays.
 
+    Of a service-linked role the description alone can be changed.
+
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html
     """
     role = entities.require_role(call.tx, call.account_id, params["RoleName"])
     role.description = params.get("Description", role.description)
-    role.max_session_seconds = params.get("MaxSessionDuration") or 3600
+    seconds = params.get("MaxSessionDuration") or 3600
+    if seconds != role.max_session_seconds:
+        refuse_protected(role)
+    role.max_session_seconds = seconds
     records.save(call.tx, role)
     call.resources.append(("AWS::IAM::Role", role.arn))
     return {}
@@ -106,6 +112,7 @@ def update_role_description(call: Call, params: Params) -> Result:
 def update_assume_role_policy(call: Call, params: Params) -> None:
     """Another trust policy, at most 2,048 characters without whitespace. Sessions already given are not ended."""
     role = entities.require_role(call.tx, call.account_id, params["RoleName"])
+    refuse_protected(role)
     role.trust_policy = documents.bound_trust_policy(call.tx, params["PolicyDocument"])
     records.save(call.tx, role)
     call.resources.append(("AWS::IAM::Role", role.arn))
@@ -115,6 +122,7 @@ def update_assume_role_policy(call: Call, params: Params) -> None:
 def delete_role(call: Call, params: Params) -> None:
     """Refused while the role has policies or is in an instance profile. Its sessions end at once."""
     role = entities.require_role(call.tx, call.account_id, params["RoleName"])
+    refuse_protected(role)
     for held, conflict in (
         (instance_profiles.of_role(call.tx, role), "must remove roles from instance profile first."),
         (role.attached, "must detach all policies first."),
