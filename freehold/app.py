@@ -17,6 +17,7 @@ from freehold.crypto.root_key import RootKey
 from freehold.federation.oidc import WebIdentities
 from freehold.pipeline import Pipeline
 from freehold.services import operation as operations
+from freehold.services.freehold.vpc_endpoints import EndpointDirectory
 from freehold.services.iam.access import AccessDirectory
 from freehold.storage.cache import Cache
 from freehold.storage.counters import SharedCounters
@@ -60,6 +61,7 @@ class App:
         self.access = AccessDirectory(self.records, self.cache, self.tokens, self.clock)
         self.authorizer = Authorizer(self.access)
         self.web_identities = WebIdentities(settings, self.clock)
+        self.endpoints = EndpointDirectory(self.cache)
         self.pool = ThreadPoolExecutor(BULK_THREADS, thread_name_prefix="freehold-bulk")
         self.audit = AuditLog(settings.audit, self.records, root_key, self.clock, worker=worker)
         for service in operations.SERVED:

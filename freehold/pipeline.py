@@ -20,6 +20,7 @@ from freehold.audit import event
 from freehold.audit.sink import AuditUnavailable
 from freehold.authentication.refusals import SERVICES, missing_authentication
 from freehold.authentication.sigv4 import Authenticated, authenticate
+from freehold.authorization import vpc_endpoint
 from freehold.authorization.context_keys import of_request
 from freehold.authorization.principal import ANONYMOUS
 from freehold.crypto.aead import IntegrityError
@@ -228,7 +229,15 @@ def _admit(call: Call, who: Authenticated) -> None:
         call.region = who.region
     if who.kind == "anonymous" and not call.operation.anonymous:
         raise missing_authentication(call.operation.service)
-    call.context = of_request(call.request, region=call.region, now_seconds=call.app.clock.now_seconds())
+    request, endpoint = call.request, None
+    host = request.headers.get("host", "")
+    if vpc_endpoint.MARK in host:
+        service = call.operation.service
+        endpoint = call.app.endpoints.of(host, service=service, region=who.region, source_ip=request.source_ip)
+        if endpoint is not None:
+            call.endpoint, call.region = endpoint.policy, endpoint.region
+    now_seconds = call.app.clock.now_seconds()
+    call.context = of_request(request, region=call.region, now_seconds=now_seconds, endpoint=endpoint)
 
 
 def _writing(call: Call) -> Any:

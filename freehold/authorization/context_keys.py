@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from freehold.authorization.permission import ContextValue
 from freehold.authorization.principal_element import Caller
+from freehold.authorization.vpc_endpoint import VpcEndpoint
 from freehold.message import Request
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ _OF_ORGANIZATIONS: Final = {
     "aws:resourceorgpaths": ("aws:resourceaccount", True),
     "aws:sourceorgid": ("aws:sourceaccount", False),
     "aws:sourceorgpaths": ("aws:sourceaccount", True),
+    "aws:vpceorgid": ("aws:vpceaccount", False),
+    "aws:vpceorgpaths": ("aws:vpceaccount", True),
 }
 COMPUTED: Final = frozenset(
     ("aws:resourceaccount", "aws:multifactorauthage", "aws:currenttime", "aws:epochtime", *_OF_ORGANIZATIONS)
@@ -119,10 +122,18 @@ class RequestKeys(dict[str, ContextValue]):
         return iso(seconds) if key == "aws:currenttime" else str(seconds)
 
 
-def of_request(request: Request, *, region: str, now_seconds: float, via: tuple[str, ...] = ()) -> RequestKeys:
+def of_request(
+    request: Request,
+    *,
+    region: str,
+    now_seconds: float,
+    via: tuple[str, ...] = (),
+    endpoint: VpcEndpoint | None = None,
+) -> RequestKeys:
     """The keys of a client's request; `via` are the services it came through, outermost first.
 
-    `aws:SourceIp` is left out where a service calls on behalf of the caller, as AWS does.
+    `aws:SourceIp` is left out where a service calls on behalf of the caller, and where the request came through a VPC
+    endpoint, as AWS does.
     """
     keys = RequestKeys(now_seconds)
     headers = request.headers
@@ -135,7 +146,10 @@ def of_request(request: Request, *, region: str, now_seconds: float, via: tuple[
     if referer is not None:
         keys["aws:referer"] = referer
     if not via:
-        keys["aws:sourceip"] = request.source_ip
+        if endpoint is None:
+            keys["aws:sourceip"] = request.source_ip
+        else:
+            keys.update(endpoint.keys(request.source_ip))
         keys["aws:viaawsservice"] = "false"
         return keys
     keys["aws:viaawsservice"] = "true"

@@ -112,7 +112,7 @@ class Authorizer:
 
     def decide(self, call: Call, permission: Permission) -> Decision:
         """The decision on one permission of a call. Explained only when someone asks (`explain`)."""
-        decision = self.decide_for(call.principal, call.context, permission)
+        decision = self.decide_for(call.principal, call.context, permission, endpoint=call.endpoint)
         call.decisions.append(decision)
         return decision
 
@@ -123,9 +123,15 @@ class Authorizer:
             raise refusal(decision, call.operation.service)
 
     def decide_for(
-        self, principal: Principal, request_keys: Mapping[str, ContextValue], permission: Permission
+        self,
+        principal: Principal,
+        request_keys: Mapping[str, ContextValue],
+        permission: Permission,
+        *,
+        endpoint: PolicySet | None = None,
     ) -> Decision:
-        """As `decide`, without a call: `request_keys` are the request's condition keys, in lower case."""
+        """As `decide`, without a call: `request_keys` are the request's condition keys, in lower case; `endpoint` is
+        the policy of the VPC endpoint that it came through."""
         known = self._callers.get(id(principal))
         if known is None or known.principal is not principal:
             known = self._meet(principal)
@@ -151,7 +157,10 @@ class Authorizer:
             permission.encryption_context,
             permission.default_allow,
         )
-        return deciding.decide(request, self._policies(known, permission))
+        policies = self._policies(known, permission)
+        if endpoint is not None:
+            policies = replace(policies, endpoint=endpoint)
+        return deciding.decide(request, policies)
 
     def _policies(self, known: _Known, permission: Permission) -> Policies:
         who = known.who
@@ -202,7 +211,11 @@ def _within_organization(source: OrganizationSource, known: _Known, resource_acc
 
 def refusal(decision: Decision, service: str) -> AwsError:
     """The error with which a service refuses."""
-    text = explain.message_to_caller(decision)
+    return denial(explain.message_to_caller(decision), service)
+
+
+def denial(text: str, service: str) -> AwsError:
+    """The service's access-denied error with a text of its own."""
     if service in _JSON_SERVICES:
         return AccessDeniedException(text)
     return AccessForbiddenException(text) if service in _REST_JSON_SERVICES else AccessDenied(text)

@@ -25,12 +25,19 @@ MOST_HOST_CHARACTERS = 320
 
 _IP_ADDRESS = re.compile(r"[0-9.]+|\[.*\]?|.*:.*:.*", re.ASCII)
 _REGION = r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}"
+_ENDPOINT = re.compile(
+    rf"(?:(?:(.+)\.)?bucket\.)?vpce-[0-9a-f]{{8,17}}(?:-[a-z0-9-]{{1,64}})?\.s3\.{_REGION}\.vpce\..+", re.ASCII
+)
+"""A VPC endpoint's host name: `bucket.vpce-ID.s3.REGION.vpce.DOMAIN`, with the bucket's name before it or in the path.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html"""
 
 
 def bucket_finder(bases: tuple[str, ...] = BASES) -> Callable[[str], str | None]:
     """A function of a Host header that gives the bucket which it names, or None."""
+    # An endpoint's name is one whatever domain it is under, and lies under no base.
+    patterns = [_ENDPOINT]
     # The longest base wins: `b.s3.localhost` is b under s3.localhost, not `b.s3` under localhost.
-    patterns = [
+    patterns += [
         re.compile(rf"(?:(.+)\.)?{re.escape(base.lower()).replace(re.escape('{region}'), _REGION)}", re.ASCII)
         for base in sorted(bases, key=lambda base: (base.count("."), len(base)), reverse=True)
     ]

@@ -17,6 +17,7 @@ from freehold.storage.records import Reader, Transaction
 if TYPE_CHECKING:
     from freehold.app import App
     from freehold.authorization.decide import Decision
+    from freehold.authorization.policy_set import PolicySet
     from freehold.message import Request
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ class Call:
         "app",
         "context",
         "decisions",
+        "endpoint",
         "events",
         "operation",
         "params",
@@ -79,6 +81,8 @@ class Call:
         self.resources: list[tuple[str, str]] = []
         """(type, ARN) of what was touched, for the audit event: `("AWS::KMS::Key", arn)`."""
         self.decisions: list[Decision] = []
+        self.endpoint: PolicySet | None = None
+        """The policy of the VPC endpoint that the request came through. A service's own calls don't go through it."""
 
     @property
     def reader(self) -> Reader:

@@ -18,7 +18,7 @@ Key = tuple[str | int, ...]
 T = TypeVar("T")
 R = TypeVar("R", bound=msgspec.Struct)
 
-DOMAINS = ("iam", "kms", "s3", "organizations", "accounts")
+DOMAINS = ("iam", "kms", "s3", "organizations", "accounts", "endpoints")
 """What caches depend on: each has a change counter (see `cache.py`)."""
 
 
