@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from freehold.audit import event
 from freehold.audit.sink import AuditUnavailable
-from freehold.authentication.refusals import SERVICES, missing_authentication
+from freehold.authentication.refusals import SERVICES, SERVICES_OF_ROUTE, missing_authentication
 from freehold.authentication.sigv4 import Authenticated, authenticate
 from freehold.authorization import vpc_endpoint
 from freehold.authorization.context_keys import of_request
@@ -76,6 +76,8 @@ class Pipeline:
         service = claimed_service(request)
         model: OperationModel | None = None
         try:
+            if service is not None:
+                service = self._router.meant(request, service)
             if service is not None and service not in SERVED:
                 authenticate(
                     request,
@@ -119,12 +121,14 @@ class Pipeline:
             credentials=app.access,
             clock=app.clock,
             regions=app.settings.regions,
+            services=SERVICES_OF_ROUTE.get(route.service, SERVICES),
             bucket_of=self._router.bucket_of,
         )
-        if who.service != route.service and who.kind != "anonymous":
+        signing_name = route.operation.service.signing_name
+        if who.service != signing_name and who.kind != "anonymous":
             # Routed by what the request claims: a signature made for one service never counts for another.
             raise SERVICES[route.service].refusals.scope(
-                f"Credential should be scoped to correct service: '{route.service}'."
+                f"Credential should be scoped to correct service: '{signing_name}'."
             )
         _admit(call, who)
         streaming = await self._take_in(call, route, who)

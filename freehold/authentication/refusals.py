@@ -31,7 +31,7 @@ NOT_SIGNED_BY_S3: Final = "There were headers present in the request which were 
 class Refusals:
     """The errors of one family of services."""
 
-    family: Literal["query", "json", "s3"]
+    family: Literal["query", "json", "rest-json", "s3"]
     missing: Kind
     incomplete: Kind
     """The Authorization header can't be read."""
@@ -82,6 +82,24 @@ JSON: Final = Refusals(
     },
 )
 
+_REST_JSON_MISMATCH = aws_error("InvalidSignatureException", 403, _MISMATCH)
+_REST_JSON_INCOMPLETE = aws_error("IncompleteSignatureException", 403, _QUERY_INCOMPLETE.default_message)
+REST_JSON: Final = Refusals(
+    family="rest-json",
+    missing=aws_error("MissingAuthenticationTokenException", 403, "Missing Authentication Token"),
+    incomplete=_REST_JSON_INCOMPLETE,
+    incomplete_query=_REST_JSON_INCOMPLETE,
+    scope=_REST_JSON_MISMATCH,
+    mismatch=_REST_JSON_MISMATCH,
+    skewed=_REST_JSON_MISMATCH,
+    unsupported=_REST_JSON_INCOMPLETE,
+    credentials={
+        UnknownAccessKey: aws_error("UnrecognizedClientException", 403, _INVALID_TOKEN),
+        InvalidToken: aws_error("UnrecognizedClientException", 403, _INVALID_TOKEN),
+        ExpiredToken: aws_error("ExpiredTokenException", 403, _EXPIRED_TOKEN),
+    },
+)
+
 _S3_HEADER = aws_error("AuthorizationHeaderMalformed", 400, "The authorization header you provided is invalid.")
 S3: Final = Refusals(
     family="s3",
@@ -129,6 +147,7 @@ _QUARTER_HOUR, _FIVE_MINUTES = 900, 300
 SERVICES: Final[dict[str, Service]] = {
     # Clients that are given an endpoint sign IAM's requests for their own region, others for us-east-1.
     "iam": Service(QUERY, _QUARTER_HOUR, partition_wide=True),
+    "iam-toolbox": Service(REST_JSON, _FIVE_MINUTES, partition_wide=True),
     "sts": Service(QUERY, _QUARTER_HOUR, partition_wide=True),
     "s3": Service(S3, _QUARTER_HOUR, object_path),
     "kms": Service(JSON, _FIVE_MINUTES),
@@ -137,6 +156,12 @@ SERVICES: Final[dict[str, Service]] = {
     "cloudtrail": Service(JSON, _FIVE_MINUTES),
     "freehold": Service(JSON, _FIVE_MINUTES, partition_wide=True),
 }
+
+SERVICES_OF_ROUTE: Final[dict[str, dict[str, Service]]] = {
+    # It signs with IAM's name, and refuses in its own words.
+    "iam-toolbox": {**SERVICES, "iam": SERVICES["iam-toolbox"]},
+}
+"""The table for a service that signs with another's name; `SERVICES` for all others."""
 
 
 def missing_authentication(service: str | None) -> AwsError:

@@ -102,6 +102,8 @@ class Readers:
 
     def _make(self, shape: Shape) -> Reader:
         test = validate.holds(shape) if self._tested else None
+        if shape.document:
+            return _as_it_is
         if shape.type == "structure":
             return self._structure(shape)
         if shape.type == "list":
@@ -266,6 +268,8 @@ class Writers:
             return _TIMES.get(wanted or "unixTimestamp", timestamps.to_epoch)
         if shape.type == "blob":
             return _base64
+        if shape.document:
+            return None
         if shape.type in ("structure", "list", "map"):
             made = self._made.get(shape)
             if made is None:

@@ -32,6 +32,7 @@ class _RawReference(msgspec.Struct, rename="camel"):
     streaming: bool = False
     timestamp_format: str | None = None
     idempotency_token: bool = False
+    jsonvalue: bool = False
     sensitive: bool = False
     result_wrapper: str | None = None
     host_label: bool = False
@@ -59,6 +60,7 @@ class _RawShape(msgspec.Struct, rename="camel"):
     exception: bool = False
     error: dict[str, Any] = {}
     union: bool = False
+    document: bool = False
     eventstream: bool = False
 
 
@@ -94,6 +96,7 @@ class Reference:
     __slots__ = (
         "flattened",
         "idempotency_token",
+        "json_value",
         "location",
         "location_name",
         "query_name",
@@ -116,6 +119,8 @@ class Reference:
         self.streaming = raw.streaming or shape.streaming
         self.timestamp_format = raw.timestamp_format or shape.timestamp_format
         self.idempotency_token = raw.idempotency_token
+        self.json_value = raw.jsonvalue
+        """Whether a header's text is base64 of JSON, of any type."""
         self.sensitive = raw.sensitive or shape.sensitive
         self.query_name = raw.query_name
 
@@ -129,9 +134,11 @@ class Shape:
     `min` and `max` bound a number's value, or the length of text (characters), blobs (bytes), lists and maps.
     `enum`: the allowed texts, empty when any is. `pattern`: a Java-flavoured regular expression.
     `error_code`, `error_status`, `sender_fault`: of an exception's shape, as far as the model says.
+    `document`: a structure that stands for any JSON value.
     """
 
     __slots__ = (
+        "document",
         "enum",
         "error_code",
         "error_status",
@@ -182,6 +189,7 @@ class Shape:
         self.error_status: int | None = raw.error.get("httpStatusCode")
         self.sender_fault: bool | None = raw.error.get("senderFault")
         self.union = raw.union
+        self.document = raw.document
         self.eventstream = raw.eventstream
 
     def __repr__(self) -> str:

@@ -1,7 +1,8 @@
 """From a request to its operation: by X-Amz-Target (json), Action (query) or method, path and query (REST).
 
-Which service is meant is said by the credential scope; for a request without one it is guessed from the target, the
-form or else S3. Raises AwsError with the protocol's code for what is no operation.
+Which service is meant is said by the credential scope, and where two services sign with one name (`iam`) by the path;
+for a request without a scope it is guessed from the target, the form or else S3. Raises AwsError with the protocol's
+code for what is no operation.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from freehold.message import Request
-from freehold.protocol import hosts, models, query, urls
+from freehold.protocol import hosts, models, query, rest_json_route, urls
 from freehold.protocol.models import OperationModel, ServiceModel
 from freehold.protocol.refusals import (
     InvalidAction,
     InvalidArgument,
     InvalidUri,
     MissingAction,
+    SerializationException,
     UnknownOperationException,
 )
 from freehold.protocol.rest_route import Table
 from freehold.services.operation import SERVED
+
+SHARED_SIGNING_NAMES = {"iam": ("iam-toolbox",)}
+"""rest-json services that sign with the name of another service; their paths say that they are meant."""
 
 
 class Route(NamedTuple):
@@ -46,7 +51,16 @@ class Router:
         self.bucket_of = hosts.bucket_finder(s3_hosts)
         """The bucket that a Host header names, or None."""
         self._tables: dict[str, Table] = {}
+        self._json_tables: dict[str, rest_json_route.Table] = {}
         self._by_prefix: dict[str, str] | None = None
+
+    def meant(self, request: Request, signing_name: str) -> str:
+        """The service that a request signed for `signing_name` means. The name is the client's, not yet verified."""
+        if request.raw_path != "/":
+            for name in SHARED_SIGNING_NAMES.get(signing_name, ()):
+                if name in self._services and self._json_table(models.service(name)).owns(request.raw_path):
+                    return name
+        return signing_name
 
     def protocol_of(self, request: Request, service: str | None) -> str:
         """The protocol of the request's service; S3's for what is neither json nor a form."""
@@ -69,7 +83,7 @@ class Router:
         return "s3"
 
     def route(self, request: Request, service: str | None) -> Route:
-        """Where `request` goes. `service`: the credential scope's, None for an unsigned request."""
+        """Where `request` goes. `service`: the one that is `meant`, None for an unsigned request."""
         model = self._model(self.guess(request) if service is None else service)
         return _BY_PROTOCOL[model.protocol](self, model, request)
 
@@ -129,6 +143,18 @@ class Router:
             headers = _with_hoisted(fields, "AWSAccessKeyId" in by_name, headers)
         operation = model.operations[table.operation(request.method, path, by_name, headers)]
         return Route(model.name, operation, params, fields, by_name, headers)
+
+    def _rest_json(self, model: ServiceModel, request: Request) -> Route:
+        fields = urls.fields(request.query_string, SerializationException)
+        table = self._json_table(model)
+        name, labels = table.operation(request.method, request.raw_path, dict(fields))
+        return Route(model.name, model.operations[name], labels, fields, {}, request.headers)
+
+    def _json_table(self, model: ServiceModel) -> rest_json_route.Table:
+        table = self._json_tables.get(model.name)
+        if table is None:
+            table = self._json_tables[model.name] = rest_json_route.Table(model)
+        return table
 
     def _prefixes(self) -> dict[str, str]:
         if self._by_prefix is None:
@@ -198,6 +224,7 @@ def _with_hoisted(fields: urls.Pairs, version_2: bool, headers: dict[str, str]) 
 _BY_PROTOCOL: dict[str, Callable[[Router, ServiceModel, Request], Route]] = {
     "json": Router._json,
     "query": Router._query,
+    "rest-json": Router._rest_json,
     "rest-xml": Router._rest_xml,
 }
 

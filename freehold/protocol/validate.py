@@ -117,6 +117,8 @@ def message(found: list[str]) -> str:
 
 
 def _visit(shape: Shape, value: Any, path: str, sensitive: bool, found: list[str]) -> None:
+    if shape.document:
+        return
     for constraint in _broken(shape, value):
         found.append(f"{_shown(shape, value, path, sensitive)} failed to satisfy constraint: {constraint}")
     if shape.type == "structure":
@@ -136,7 +138,7 @@ def _visit_structure(shape: Shape, value: Any, path: str, found: list[str]) -> N
             found.append(f"Value null at '{where}' failed to satisfy constraint: Member must not be null")
     for name, part in value.items():
         reference = shape.members.get(name)
-        if reference is not None:
+        if reference is not None and not reference.json_value:
             _visit(reference.shape, part, prefix + _camel(name), reference.sensitive, found)
 
 

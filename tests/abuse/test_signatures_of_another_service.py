@@ -43,3 +43,44 @@ def test_a_signature_for_another_service_reads_no_object(aws: Any, bucket: str, 
     answer = attacking.ask(aws, "GET", f"/{bucket}/k", attacking.signed(aws, service, "GET", f"/{bucket}/k"))
     assert answer.status in (400, 404)
     assert b"what it holds" not in answer.body
+
+
+TOOLBOX = "/authorization-details/abc"
+
+
+def test_services_that_share_a_signing_name_are_told_apart_by_the_path(aws: Any) -> None:
+    """A signature holds the path: what was signed for one of them cannot be sent to the other."""
+    headers = attacking.signed(aws, "iam", "GET", TOOLBOX)
+    assert attacking.ask(aws, "GET", TOOLBOX, headers).code in ("NotImplemented", "ResourceNotFoundException")
+    action = "Action=CreateUser&Version=2010-05-08&UserName=mallory"
+    assert attacking.ask(aws, "GET", f"/?{action}", headers).code == "SignatureDoesNotMatch"
+    assert attacking.ask(aws, "GET", f"{TOOLBOX}?{action}", headers).code == "InvalidSignatureException"
+    headers = attacking.signed(aws, "iam", "POST", "/", FORM, ACTION)
+    assert attacking.ask(aws, "POST", TOOLBOX, headers, ACTION).code == "UnknownOperationException"
+    assert aws.iam.list_users()["Users"] == []
+
+
+@pytest.mark.parametrize("service", ["sts", "kms", "s3", "iam-toolbox", "freehold"])
+def test_a_signature_of_another_name_opens_no_authorization_details(aws: Any, service: str) -> None:
+    answer = attacking.ask(aws, "GET", TOOLBOX, attacking.signed(aws, service, "GET", TOOLBOX))
+    assert 400 <= answer.status <= 404
+    assert answer.code not in ("NotImplemented", "ResourceNotFoundException", "")
+    headers = attacking.signed(aws, "iam", "GET", TOOLBOX)
+    headers["Authorization"] = headers["Authorization"].replace("/iam/", f"/{service}/")
+    assert 400 <= attacking.ask(aws, "GET", TOOLBOX, headers).status <= 404
+
+
+def test_a_rest_json_service_refuses_signatures_in_its_own_words(aws: Any) -> None:
+    right = attacking.signed(aws, "iam", "GET", TOOLBOX)
+    cases = {
+        "InvalidSignatureException": right["Authorization"][:-4] + "0000",
+        "UnrecognizedClientException": right["Authorization"].replace(aws.access_key_id, "AKIAIOSFODNN7EXAMPLE"),
+        "IncompleteSignatureException": right["Authorization"].replace(", Signature=", ", Sig="),
+    }
+    for code, authorization in cases.items():
+        answer = attacking.ask(aws, "GET", TOOLBOX, {**right, "Authorization": authorization})
+        assert (answer.status, answer.code) == (403, code)
+        assert answer.headers["x-amzn-errortype"] == code
+    unsigned = {name: value for name, value in right.items() if name != "Authorization"}
+    # Without a signature nothing says that it isn't a bucket.
+    assert attacking.ask(aws, "GET", TOOLBOX, unsigned).code == "NoSuchBucket"

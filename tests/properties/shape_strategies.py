@@ -21,6 +21,17 @@ _PLAIN = st.characters(codec="ascii", exclude_categories=("Cc",))
 _POOL = [chr(code) for code in range(1, 0x250)] + ["漢", "🜁"]
 
 
+_JSON: st.SearchStrategy[Any] = st.dictionaries(
+    st.text(TOKEN, min_size=1, max_size=4),
+    st.recursive(
+        st.booleans() | st.integers(-9, 9) | st.text(AWKWARD, max_size=4),
+        lambda part: st.lists(part, max_size=2) | st.dictionaries(st.text(TOKEN, min_size=1), part, max_size=2),
+        max_leaves=4,
+    ),
+    max_size=3,
+)
+
+
 class Values:
     """Values for one protocol and direction. `out` is a reply (control characters and carriage returns too)."""
 
@@ -33,6 +44,10 @@ class Values:
 
     def value(self, shape: Any, depth: int, location: str | None = None) -> st.SearchStrategy[Any]:
         kind = shape.type_name
+        if getattr(shape, "is_document_type", False):
+            return _JSON
+        if location == "header" and shape.serialization.get("jsonvalue"):
+            return _JSON.filter(bool)
         if kind == "structure":
             return self.structure(shape, depth + 1)
         if kind == "list":
@@ -48,6 +63,8 @@ class Values:
 
     def scalar(self, shape: Any, location: str | None) -> st.SearchStrategy[Any]:
         kind = shape.type_name
+        if location == "statusCode":
+            return st.sampled_from((200, 201, 206))
         if kind == "boolean":
             return st.booleans()
         if kind in ("integer", "long"):
@@ -55,7 +72,8 @@ class Values:
             low, high = shape.metadata.get("min", -limit), shape.metadata.get("max", limit - 1)
             return st.integers(int(low), int(high))
         if kind in ("float", "double"):
-            return st.floats(0, 100, width=32).map(lambda value: round(value, 3))
+            low, high = shape.metadata.get("min", 0), shape.metadata.get("max", 100)
+            return st.floats(float(low), float(high), width=32).map(lambda value: round(value, 3))
         if kind == "blob":
             low, high = _sizes(shape, 24)
             return st.binary(min_size=low, max_size=high)

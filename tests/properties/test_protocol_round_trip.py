@@ -1,6 +1,7 @@
 """What botocore's client writes arrives in the handler, and what a handler answers arrives at the client.
 
-For every operation of every served service; botocore's own serializer and parser are the other side.
+For every operation of every served service, and of some that show what a protocol can hold; botocore's own serializer
+and parser are the other side.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from shape_strategies import Values
 from freehold.message import Request
 from freehold.protocol import models, rest_route
 from freehold.protocol.codec import codec
-from freehold.protocol.route import route
+from freehold.protocol.route import Router
 from freehold.services.operation import SERVED
 
 ENDPOINT = "http://127.0.0.1:8080"
@@ -34,8 +35,9 @@ PROPERTY = settings(
     phases=(Phase.generate, Phase.shrink),
     suppress_health_check=list(HealthCheck),
 )
-NOT_BY_THE_PARSER = frozenset(("GetBucketLocation", "GetObjectTorrent"))
-"""A handler of botocore's client reads the location (see test_clients); a torrent's bytes are decoded as text there."""
+NOT_BY_THE_PARSER = frozenset(("GetBucketLocation", "GetObjectTorrent", "SendApiAsset"))
+"""A handler of botocore's client reads the location (see test_clients); a torrent's bytes are decoded as text there;
+a map of headers without a prefix takes in the request id."""
 
 
 def _botocore_model(service: str) -> botocore.model.ServiceModel:
@@ -46,11 +48,17 @@ def _botocore_model(service: str) -> botocore.model.ServiceModel:
     return botocore.model.ServiceModel(data, service)
 
 
-MODELS = {service: _botocore_model(service) for service in SERVED}
+NOT_SERVED = ("accessanalyzer", "dataexchange", "glacier", "lex-runtime", "mediastore-data", "securityhub")
+"""rest-json services with several labels, greedy ones, header maps, lists and JSON in headers, streams, documents."""
+MOST_OPERATIONS = 40
+"""How many of a service that isn't served, the first by name."""
+
+MODELS = {service: _botocore_model(service) for service in (*SERVED, *NOT_SERVED)}
+route = Router(tuple(MODELS)).route
 OPERATIONS = [
     (service, name)
     for service, model in MODELS.items()
-    for name in sorted(model.operation_names)
+    for name in sorted(model.operation_names)[: MOST_OPERATIONS if service in NOT_SERVED else None]
     if name not in rest_route.SHADOWED
 ]
 
@@ -86,10 +94,14 @@ def test_a_clients_parameters_arrive_in_the_handler(service: str, name: str) -> 
         routed = route(request, service)
         assert routed.operation.name == name
         arrived = codec(routed.operation).parse(request, routed)
-        sent = {member: value for member, value in params.items() if member != streaming}
+        # Of REST with XML the pipeline has the streaming body; an empty one is none.
+        left_out = streaming if model.protocol == "rest-xml" else None
+        sent = {
+            member: value for member, value in params.items() if member != left_out and (value or member != streaming)
+        }
         arrived.pop("ContentLength", None)
         sent.pop("ContentLength", None)
-        arrived = {member: value for member, value in arrived.items() if member in sent or value != ""}
+        arrived = {member: value for member, value in arrived.items() if member in sent or value not in ("", b"")}
         assert arrived == sent
 
     holds()
@@ -113,18 +125,30 @@ def test_a_handlers_result_arrives_at_the_client(service: str, name: str) -> Non
         raw = {
             "status_code": response.status,
             "headers": HeadersDict(response.headers),
-            "body": response.body,
+            # What is a stream to the client isn't decoded as text.
+            "body": bytearray(response.body) if _is_bytes(shape) else response.body,
             "context": {"operation_name": name},
         }
         parsed = parser.parse(raw, shape)
         assert parsed.pop("ResponseMetadata")["RequestId"] == "request-1"
-        # botocore's parser makes something empty of a payload and of a header map that aren't there.
-        invented = [member for member, value in parsed.items() if value in ({}, "", b"") and member not in result]
+        # botocore's parser makes something empty of a payload and of a header map that aren't there, and there is
+        # always a status.
+        said = [member for member, part in shape.members.items() if part.serialization.get("location") == "statusCode"]
+        invented = [
+            member
+            for member, value in parsed.items()
+            if (value in ({}, "", b"") or member in said) and member not in result
+        ]
         for member in invented:
             del parsed[member]
         assert parsed == result
 
     holds()
+
+
+def _is_bytes(shape: Any) -> bool:
+    payload = shape.serialization.get("payload")
+    return payload is not None and shape.members[payload].type_name == "blob"
 
 
 def _is_stream(shape: Any) -> bool:
