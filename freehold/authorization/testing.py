@@ -5,7 +5,8 @@ The pure engine behind `freehold policy test CASES.json`. A case:
     {"name": …, "request": {"principal": ARN, "action": …, "resource": ARN, "context": {key: text or [text]},
                             "role": ARN, "management_account": true},
      "policies": {"identity": [document], "resource": document or null, "boundary": document or null,
-                  "session": [document], "scps": [[document, …] per level], "rcps": [[…]], "kms_grants": [grant]},
+                  "session": [document], "scps": [[document, …] per level], "rcps": [[…]], "endpoint": document or null,
+                  "kms_grants": [grant]},
      "account_of_resource": "12 digits", "expect": "allow" | "implicitDeny" | "explicitDeny"}
 
 `principal` may also be `anonymous`, `service:NAME` or `federated:PROVIDER`. For `sts:` actions that a role's trust
@@ -125,6 +126,7 @@ def _run(number: int, case: Any) -> CaseResult:
             scps=_levels(name, policies, "scps"),
             rcps=_levels(name, policies, "rcps"),
             kms_grants=_list(name, policies, "kms_grants"),
+            endpoint=policies.get("endpoint"),
             account_of_resource=case.get("account_of_resource"),
             role=request.get("role"),
             management_account=_flag(name, request, "management_account"),
@@ -162,6 +164,7 @@ def evaluate(
     scps: Sequence[Sequence[Any]] = (),
     rcps: Sequence[Sequence[Any]] = (),
     kms_grants: Sequence[Mapping[str, Any]] = (),
+    endpoint: Any = None,
     account_of_resource: str | None = None,
     role: str | None = None,
     management_account: bool = False,
@@ -191,6 +194,7 @@ def evaluate(
         else None,
         _organization(scps, "scp", "service control policy"),
         _organization(rcps, "rcp", "resource control policy"),
+        None if endpoint is None else alone(_compile(endpoint, "endpoint", "VPC endpoint policy")),
         management_account=management_account,
         resource_in_management_account=management_account and account_id == who.account_id,
     )

@@ -24,6 +24,7 @@ def evaluate(case):
     request = case["request"]
     policies = {
         "identity": [], "resource": None, "boundary": None, "session": [], "scps": [], "rcps": [], "kms_grants": [],
+        "endpoint": None,
     } | {name: value for name, value in case.get("policies", {}).items() if value is not None}  # fmt: skip
     who = describe(request["principal"], request.get("role"))
     action = request["action"].lower()
@@ -63,6 +64,8 @@ def evaluate(case):
         everything.append(policies["boundary"])
     if attached is not None and not root_keeps_bucket_policy:
         everything.append(attached)
+    if policies["endpoint"] is not None:
+        everything.append(policies["endpoint"])
     if any(denies(policy, world) for policy in everything):
         return "explicitDeny"
 
@@ -70,6 +73,10 @@ def evaluate(case):
     for level in scps:
         if not any(allows(policy, world) for policy in level):
             return "implicitDeny"
+
+    # A VPC endpoint's policy controls who can use the endpoint, and for what.
+    if policies["endpoint"] is not None and not allows_naming(policies["endpoint"], world):
+        return "implicitDeny"
 
     # Resource-based policies: how does an Allow name the caller?
     names, granted = set(), set()

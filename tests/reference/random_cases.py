@@ -54,6 +54,7 @@ TEXT_KEYS: dict[str, list[Any]] = {
     "aws:PrincipalTag/team": ["red", "blue", "*", ""], "aws:ResourceTag/team": ["red", "blue", "Red"],
     "s3:prefix": ["", "alice/x", "red", "home/"], "aws:TagKeys": [["red"], ["red", "blue"], [], "red", ["x", "alice"]],
     "kms:EncryptionContext:Team": ["red", "blue"], "sts:ExternalId": ["red", "12345"],
+    "aws:SourceVpce": ["red", "vpce-1"], "aws:CalledVia": [["red", "blue"], ["blue"]],
 }  # fmt: skip
 TEXTS = ["red", "blue", "RED", "r*", "*", "", "?ed", "${aws:username}", "${aws:username}/*", "${aws:PrincipalTag/team}",
          "${aws:PrincipalTag/team, 'red'}", "${*}", "${aws:TagKeys}", "alice", "12345"]  # fmt: skip
@@ -78,6 +79,8 @@ OTHER_KEYS: dict[str, tuple[list[Any], list[str], list[str]]] = {  # key: values
     "aws:PrincipalIsAWSService": ([], ["Bool"], ["true", "false"]),
     "kms:CallerAccount": ([], ["StringEquals"], [A, B]),
     "aws:ResourceAccount": ([], ["StringEquals", "StringNotEquals"], [A, B]),
+    "aws:VpcSourceIp": (["10.0.0.1", "10.1.0.1"], ["IpAddress", "NotIpAddress"], ["10.0.0.0/16", "10.0.0.0/8"]),
+    "aws:MultiFactorAuthAge": (["5", "3600"], ["NumericLessThan", "NumericGreaterThanEquals"], ["60", "3600"]),
     "aws:x-binary": (["QQ==", "QUI=", "?"], ["BinaryEquals"], ["QQ==", "QUI="]),
 }  # fmt: skip
 TEXT_OPERATORS = ["StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase",
@@ -118,7 +121,7 @@ def statement(rng: random.Random, kind: str, *, calm: bool = False) -> dict[str,
     """A statement; a `calm` one has no conditions and rarely denies, so that who is named decides."""
     deny = rng.random() < (0.7 if kind == "rcp" else 0.05 if calm else 0.22)
     found: dict[str, Any] = {"Effect": "Deny" if deny else "Allow"}
-    if kind in ("resource", "key", "trust", "rcp"):
+    if kind in ("resource", "key", "trust", "rcp", "endpoint"):
         if kind == "rcp":
             found["Principal"] = "*"
         elif deny and kind != "trust" and rng.random() < 0.4:
@@ -172,6 +175,8 @@ def case(rng: random.Random) -> dict[str, Any]:
         policies["scps"] = [[document(rng, "scp") for _ in range(rng.choice((1, 1, 2)))] for _ in range(levels)]
     if rng.random() < 0.15:
         policies["rcps"] = [[document(rng, "rcp")]]
+    if rng.random() < 0.12:
+        policies["endpoint"] = document(rng, "endpoint", calm=calm)
     if kind == "key" and rng.random() < 0.5:
         policies["kms_grants"] = [{
             "grantee": some(rng, [*PRINCIPALS[:8], "s3.amazonaws.com"]),

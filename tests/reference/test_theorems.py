@@ -24,7 +24,7 @@ def documents(case: dict[str, Any]) -> list[dict[str, Any]]:
     """Every policy document of a case, by reference."""
     policies = case["policies"]
     found = [*policies["identity"], *policies.get("session", [])]
-    found += [one for name in ("resource", "boundary") if (one := policies.get(name))]
+    found += [one for name in ("resource", "boundary", "endpoint") if (one := policies.get(name))]
     return found + [one for name in ("scps", "rcps") for level in policies.get(name, []) for one in level]
 
 
@@ -45,12 +45,12 @@ def test_without_policies_nothing_is_allowed() -> None:
             assert outcome(case | {"policies": {"identity": []}}) == "implicitDeny"
 
 
-@pytest.mark.parametrize("where", ["identity", "boundary", "resource"])
+@pytest.mark.parametrize("where", ["identity", "boundary", "resource", "endpoint"])
 def test_an_explicit_deny_always_wins(where: str) -> None:
     for case in cases(2):
         principal, action = case["request"]["principal"], case["request"]["action"]
         has_policies = principal.startswith("arn:")
-        if not no_rule_decides(case) or (not has_policies and where != "resource"):
+        if not no_rule_decides(case) or (not has_policies and where not in ("resource", "endpoint")):
             continue
         if ":federated-user/" in principal or (principal.endswith(":root") and action == "sts:AssumeRole"):
             continue
@@ -58,9 +58,9 @@ def test_an_explicit_deny_always_wins(where: str) -> None:
             continue
         denied = copy.deepcopy(case)
         statement = dict(UNIVERSAL_DENY)
-        if where == "resource":
+        if where in ("resource", "endpoint"):
             statement["Principal"] = "*"
-            if action.startswith("sts:"):
+            if where == "resource" and action.startswith("sts:"):
                 statement |= {"Action": "sts:*"}
                 del statement["Resource"]
         document = {"Version": "2012-10-17", "Statement": [statement]}
@@ -97,7 +97,11 @@ def test_adding_a_deny_never_allows_more() -> None:
         before = outcome(case)
         changed = copy.deepcopy(case)
         number = rng.randrange(len(held))
-        kind = next(kind for kind in ("trust", "rcp", "key", "resource", "identity") if _is(kind, held[number], case))
+        kind = next(
+            kind
+            for kind in ("trust", "rcp", "key", "resource", "endpoint", "identity")
+            if _is(kind, held[number], case)
+        )
         deny = random_cases.statement(rng, kind)
         deny["Effect"] = "Deny"
         documents(changed)[number]["Statement"].append(deny)
@@ -111,6 +115,8 @@ def _is(kind: str, document: dict[str, Any], case: dict[str, Any]) -> bool:
     if document is policies.get("resource"):
         action = case["request"]["action"]
         return kind == ("key" if action.startswith("kms:") else "trust" if action.startswith("sts:") else "resource")
+    if document is policies.get("endpoint"):
+        return kind == "endpoint"
     if any(document is one for level in policies.get("rcps", []) for one in level):
         return kind == "rcp"
     return kind == "identity"
@@ -155,3 +161,22 @@ def test_a_boundary_and_a_session_policy_never_allow_more() -> None:
             document = random_cases.document(rng, name)
             limited["policies"][name] = document if name == "boundary" else [document]
             assert outcome(case) == "allow" or outcome(limited) != "allow", json.dumps(limited)
+
+
+def test_an_endpoint_policy_never_allows_more() -> None:
+    rng = random.Random(8)
+    for case in cases(8):
+        if case["policies"].get("endpoint"):
+            continue
+        limited = copy.deepcopy(case)
+        limited["policies"]["endpoint"] = random_cases.document(rng, "endpoint")
+        assert outcome(case) == "allow" or outcome(limited) != "allow", json.dumps(limited)
+
+
+def test_an_organization_never_allows_more() -> None:
+    rng = random.Random(9)
+    for case in cases(9):
+        limited = copy.deepcopy(case)
+        for name, kind in (("scps", "scp"), ("rcps", "rcp")):
+            limited["policies"].setdefault(name, []).append([random_cases.document(rng, kind)])
+        assert outcome(case) == "allow" or outcome(limited) != "allow", json.dumps(limited)
