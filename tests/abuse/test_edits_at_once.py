@@ -110,49 +110,51 @@ def test_a_user_gets_two_access_keys_however_many_ask(aws: Any) -> None:
 def test_a_policy_is_either_attached_or_deleted(aws: Any) -> None:
     aws.iam.create_user(UserName="ada")
     for turn in range(4):
-        arn = aws.iam.create_policy(PolicyName=f"contested-{turn}", PolicyDocument=_document(0))["Policy"]["Arn"]
+        arn: str = aws.iam.create_policy(PolicyName=f"contested-{turn}", PolicyDocument=_document(0))["Policy"]["Arn"]
 
-        outcomes = _at_once(
-            aws,
-            lambda iam, number, arn=arn: (
-                iam.attach_user_policy(UserName="ada", PolicyArn=arn)
-                if number % 2
-                else iam.delete_policy(PolicyArn=arn)
-            ),
-        )
+        outcomes = _at_once(aws, _attach_or_delete(arn))
 
-        attached = [
-            each["PolicyArn"] for each in aws.iam.list_attached_user_policies(UserName="ada")["AttachedPolicies"]
-        ]
+        attached = aws.iam.list_attached_user_policies(UserName="ada")["AttachedPolicies"]
         exists = arn in [each["Arn"] for each in aws.iam.list_policies(Scope="Local")["Policies"]]
-        assert (arn in attached) == exists
+        assert (arn in [each["PolicyArn"] for each in attached]) == exists
         assert set(_refusals(outcomes)) == ({"DeleteConflict"} if exists else {"NoSuchEntity"})
         if exists:
             aws.iam.detach_user_policy(UserName="ada", PolicyArn=arn)
             aws.iam.delete_policy(PolicyArn=arn)
 
 
+def _attach_or_delete(arn: str) -> Callable[[Any, int], Any]:
+    def act(iam: Any, number: int) -> Any:
+        if number % 2:
+            return iam.attach_user_policy(UserName="ada", PolicyArn=arn)
+        return iam.delete_policy(PolicyArn=arn)
+
+    return act
+
+
 def test_deleting_a_user_meets_a_key_or_leaves_none(aws: Any) -> None:
     for turn in range(4):
         aws.iam.create_user(UserName=f"ada-{turn}")
 
-        outcomes = _at_once(
-            aws,
-            lambda iam, number, turn=turn: (
-                iam.create_access_key(UserName=f"ada-{turn}")
-                if number == 1
-                else iam.delete_user(UserName=f"ada-{turn}")
-                if number == 2
-                else iam.get_user(UserName=f"ada-{turn}")
-            ),
-        )
+        key, deletion, *_ = _at_once(aws, _make_key_or_delete(f"ada-{turn}"))
 
-        key, deletion = outcomes[1], outcomes[2]
         if isinstance(key, str):
-            assert (key, deletion if isinstance(deletion, str) else "") == ("NoSuchEntity", "")
+            assert key == "NoSuchEntity"
+            assert not isinstance(deletion, str)
         else:
             assert deletion == "DeleteConflict"
             assert aws.using(key).sts.get_caller_identity()["Arn"].endswith(f"user/ada-{turn}")
+
+
+def _make_key_or_delete(user: str) -> Callable[[Any, int], Any]:
+    def act(iam: Any, number: int) -> Any:
+        if number == 0:
+            return iam.create_access_key(UserName=user)
+        if number == 1:
+            return iam.delete_user(UserName=user)
+        return iam.get_user(UserName=user)
+
+    return act
 
 
 def test_a_trust_policy_is_one_of_those_that_were_written(aws: Any) -> None:
