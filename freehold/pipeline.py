@@ -139,6 +139,8 @@ class Pipeline:
         if not operation.refuses.isdisjoint(params):
             named = ", ".join(sorted(operation.refuses.intersection(params)))
             raise NotImplementedByFreehold(f"{operation.name} does not implement: {named}")
+        if operation.identify is not None:
+            await operation.identify(call, params)
         for permission in operation.permissions(call, params):
             call.require(permission)
         if operation.prepare is not None:

@@ -49,6 +49,9 @@ class Operation:
     """Input members that are answered with NotImplemented (501) when they are given."""
     anonymous: bool
     """Whether a request without a signature gets as far as authorization."""
+    identify: Prepare | None = None
+    """Awaited on the event loop before the permissions are worked out: learns from others who the caller is (asks an
+    identity provider for its keys), and leaves what the permissions need in `call.prepared`."""
 
 
 REGISTRY: dict[str, Operation] = {}
@@ -73,6 +76,7 @@ def operation(
     prepare: Prepare | None = None,
     refuses: tuple[str, ...] = (),
     anonymous: bool = False,
+    identify: Prepare | None = None,
 ) -> Callable[[H], H]:
     """Register the decorated handler as `service.Operation`."""
     service, _, operation_name = name.partition(".")
@@ -81,7 +85,7 @@ def operation(
         if name in REGISTRY:
             raise RuntimeError(f"{name} is declared twice")
         REGISTRY[name] = Operation(
-            service, operation_name, handler, permissions, writes, prepare, frozenset(refuses), anonymous
+            service, operation_name, handler, permissions, writes, prepare, frozenset(refuses), anonymous, identify
         )
         return handler
 
