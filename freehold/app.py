@@ -19,6 +19,7 @@ from freehold.pipeline import Pipeline
 from freehold.services import operation as operations
 from freehold.services.freehold.vpc_endpoints import EndpointDirectory
 from freehold.services.iam.access import AccessDirectory
+from freehold.services.iam_toolbox.kept import DenialLog
 from freehold.storage.cache import Cache
 from freehold.storage.counters import SharedCounters
 from freehold.storage.files import FileBlobs
@@ -59,7 +60,8 @@ class App:
         self.cache = Cache(self.records, counters)
         self.tokens = TokenSealer(Sealer(root_key.sealing_key("tokens")), self.clock)
         self.access = AccessDirectory(self.records, self.cache, self.tokens, self.clock)
-        self.authorizer = Authorizer(self.access)
+        self.denials = DenialLog(self.records, self.clock, root_key.sealing_key("encoded-messages"))
+        self.authorizer = Authorizer(self.access, denials=self.denials)
         self.web_identities = WebIdentities(settings, self.clock)
         self.endpoints = EndpointDirectory(self.cache)
         self.pool = ThreadPoolExecutor(BULK_THREADS, thread_name_prefix="freehold-bulk")
@@ -79,6 +81,7 @@ class App:
 
     def close(self) -> None:
         self.pool.shutdown(wait=True)
+        self.denials.close()
         self.web_identities.close()
         self.audit.close()
         self.records.close()

@@ -82,6 +82,22 @@ class Context(dict[str, Any]):
                 return layer.time(key)
         return None
 
+    def complete(self) -> dict[str, ContextValue]:
+        """Every key that a policy could ask for, with its value: what the layers hold and what would be computed."""
+        found: dict[str, ContextValue] = {}
+        for layer in reversed(self._layers):
+            found.update(layer)
+        for key in COMPUTED:
+            value = self[key]
+            if value is not None:
+                found[key] = value
+        return found
+
+    @property
+    def own(self) -> Mapping[str, ContextValue]:
+        """The keys of this permission alone: what doesn't follow from the request and its caller."""
+        return self._layers[0] if self._layers else {}
+
     def _of_organization(self, account_key: str, paths: bool) -> ContextValue | None:
         """The organization that the account in another key is in, or where in it the account is."""
         account_id = self[account_key]

@@ -161,7 +161,7 @@ def parse(
     sids = [statement.sid for statement in statements if statement.sid]
     if len(set(sids)) != len(sids):
         raise MalformedPolicy("Statement IDs (SID) in a single policy must be unique.")
-    return Policy(type, origin, version, id_, statements)
+    return Policy(type, origin, version, id_, statements, document)
 
 
 def _statement(

@@ -88,17 +88,23 @@ def message_to_caller(decision: decide.Decision) -> str:
 
     Otherwise keys and the aliases of other accounts could be tried until one exists.
     """
+    if not is_hidden(decision):
+        return message(decision)
     request = decision.request
     who = request.who
-    if request.kind != "key" or who.account_id == request.account_id:
-        return message(decision)
-    if decision.decided_by != "key" and decide._resource_side(request)[0] is not Named.NOT:
-        return message(decision)
     return (
         f"User: {_who(who)} is not authorized to perform: {request.action} on this resource because the resource does "
         "not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly "
         "denies access"
     )
+
+
+def is_hidden(decision: decide.Decision) -> bool:
+    """Whether a denial is told as that of a resource that isn't there: of another account's key."""
+    request = decision.request
+    if request.kind != "key" or request.who.account_id == request.account_id:
+        return False
+    return decision.decided_by == "key" or decide._resource_side(request)[0] is Named.NOT
 
 
 def why(decision: decide.Decision) -> str:

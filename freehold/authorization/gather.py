@@ -84,6 +84,14 @@ class OrganizationSource(Protocol):
     def of_account(self, account_id: str) -> OrganizationPolicies | None: ...
 
 
+class Denials(Protocol):
+    """Where the details of denials are kept."""
+
+    def told(self, call: Call, decision: Decision) -> str:
+        """Keep a denial's details; what its message then says of them, after a full stop, or nothing. Never raises."""
+        ...
+
+
 class _Known:
     """What was worked out about one principal object."""
 
@@ -104,10 +112,15 @@ class Authorizer:
     """Decides about calls. Safe to use from any thread."""
 
     def __init__(
-        self, identity_source: IdentitySource, *, organization_source: OrganizationSource | None = None
+        self,
+        identity_source: IdentitySource,
+        *,
+        organization_source: OrganizationSource | None = None,
+        denials: Denials | None = None,
     ) -> None:
         self._identity_source = identity_source
         self._organization_source = organization_source
+        self._denials = denials
         self._callers: dict[int, _Known] = {}
 
     def decide(self, call: Call, permission: Permission) -> Decision:
@@ -120,7 +133,10 @@ class Authorizer:
         """Raise the service's access-denied error with the reason in AWS's words, unless it is allowed."""
         decision = self.decide(call, permission)
         if decision.result != "allow":
-            raise refusal(decision, call.operation.service)
+            text = explain.message_to_caller(decision)
+            if self._denials is not None and not explain.is_hidden(decision):
+                text += self._denials.told(call, decision)
+            raise denial(text, call.operation.service)
 
     def decide_for(
         self,

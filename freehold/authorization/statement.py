@@ -87,17 +87,26 @@ class Statement:
 class Policy:
     """A compiled policy. `origin` is its ARN, or the name of an inline policy, or what it is attached to."""
 
-    __slots__ = ("_alone", "id", "origin", "statements", "type", "version")
+    __slots__ = ("_alone", "_digest", "id", "origin", "source", "statements", "type", "version")
 
     def __init__(
-        self, type_: PolicyType, origin: str, version: str, id_: str, statements: tuple[Statement, ...]
+        self,
+        type_: PolicyType,
+        origin: str,
+        version: str,
+        id_: str,
+        statements: tuple[Statement, ...],
+        source: str | bytes | Mapping[str, Any] = "",
     ) -> None:
         self.type: PolicyType = type_
         self.origin = origin
         self.version = version
         self.id = id_
         self.statements = statements
+        self.source = source
+        """What it was compiled from: its text, or parsed JSON."""
         self._alone: Any = None
+        self._digest = b""
         for statement in statements:
             statement.policy = self
 
