@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from freehold.cli import account, audit, deployment, operations, policy, tour
+from freehold.cli import account, audit, deployment, instance_metadata, operations, policy, tour
 
 app = typer.Typer(
     name="freehold",
@@ -18,6 +18,7 @@ app.command("init")(deployment.init)
 app.command("serve")(deployment.serve)
 app.command("status")(deployment.status)
 app.command("demo")(tour.demo)
+app.command("instance-metadata")(instance_metadata.instance_metadata)
 app.command("operations")(operations.operations)
 app.add_typer(account.app, name="account")
 app.add_typer(policy.app, name="policy")

@@ -1,0 +1,101 @@
+"""HTTP for the metadata service: the standard library's server, with limits; on loopback unless told otherwise."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from freehold.instance_metadata.service import Answer, MetadataService
+
+MOST_CONNECTIONS = 64
+IDLE_SECONDS = 15
+MOST_BODY_BYTES = 1024
+
+
+class Listener(ThreadingHTTPServer):
+    """Serves until `shutdown`. `hop_limit`: how many network hops the answer with a token may travel."""
+
+    daemon_threads = True
+    request_queue_size = MOST_CONNECTIONS
+
+    def __init__(self, host: str, port: int, service: MetadataService, *, hop_limit: int = 1) -> None:
+        if ":" in host:
+            self.address_family = socket.AF_INET6
+        self.service = service
+        self.hop_limit = hop_limit
+        self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        super().__init__((host, port), _Handler)
+
+    @property
+    def endpoint(self) -> str:
+        host, port = self.server_address[:2]
+        shown = host if isinstance(host, str) else host.decode()
+        return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away, or a defect: neither is worth a traceback, which could hold credentials."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Listener
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE_SECONDS
+    server_version = "EC2ws"
+    sys_version = ""
+    disable_nagle_algorithm = True
+
+    def _serve(self) -> None:
+        declared = self.headers.get("content-length", "0")
+        if "transfer-encoding" in self.headers or not (declared.isascii() and declared.isdigit()):
+            return self._send(Answer(400, b"400 - No such body is taken.\n"), close=True)
+        if int(declared) > MOST_BODY_BYTES:
+            return self._send(Answer(413, b"413 - No such body is taken.\n"), close=True)
+        self.rfile.read(int(declared))
+        names = [name.lower() for name in self.headers]
+        if len(set(names)) != len(names):
+            # Which of two tokens, hosts or lengths would count is nothing to guess about.
+            return self._send(Answer(400, b"400 - A header is given twice.\n"), close=True)
+        headers = {name.lower(): value.strip() for name, value in self.headers.items()}
+        return self._send(self.server.service.answer(self.command, self.path.partition("?")[0], headers))
+
+    def _send(self, answer: Answer, *, close: bool = False) -> None:
+        if answer.is_token:
+            self._limit_hops()
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
+        for name, value in answer.headers:
+            self.send_header(name, value)
+        if close:
+            self.close_connection = True
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+
+    def _limit_hops(self) -> None:
+        if self.connection.family == socket.AF_INET6:
+            self.connection.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, self.server.hop_limit)
+        else:
+            self.connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, self.server.hop_limit)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests aren't logged: a path tells nothing, and headers hold tokens."""
+
+
+for _method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"):
+    setattr(_Handler, f"do_{_method}", _Handler._serve)
