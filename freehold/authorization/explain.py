@@ -88,10 +88,13 @@ def message_to_caller(decision: decide.Decision) -> str:
 
     Otherwise keys and the aliases of other accounts could be tried until one exists.
     """
-    if not is_hidden(decision):
-        return message(decision)
     request = decision.request
     who = request.who
+    if who.kind == "federated":
+        # Who comes with a token or an assertion learns nothing of the role. AWS's words.
+        return f"Not authorized to perform {request.action}"
+    if not is_hidden(decision):
+        return message(decision)
     return (
         f"User: {_who(who)} is not authorized to perform: {request.action} on this resource because the resource does "
         "not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly "
