@@ -48,6 +48,8 @@ class Request:
     source_ip: str = "127.0.0.1"
     secure: bool = False
     """Whether it came over TLS."""
+    tls_version: str = ""
+    """`1.2` or `1.3`, empty without TLS."""
 
 
 @dataclass(slots=True)

@@ -78,6 +78,7 @@ class HttpProtocol(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.parser = httptools.HttpRequestParser(self)
         self.secure = False
+        self.tls_version = ""
         self.source_ip = ""
         self.deadline = time.monotonic() + HEADER_SECONDS
         self.closing = False
@@ -100,6 +101,10 @@ class HttpProtocol(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]
         self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
         self.secure = transport.get_extra_info("sslcontext") is not None
+        session = transport.get_extra_info("ssl_object")
+        if session is not None:
+            # `TLSv1.3`: conditions compare the number.
+            self.tls_version = (session.version() or "").removeprefix("TLSv")
         peer = transport.get_extra_info("peername")
         self.source_ip = peer[0] if isinstance(peer, tuple) else ""
         self.state.connections.add(self)  # type: ignore[arg-type]
@@ -253,6 +258,7 @@ class HttpProtocol(asyncio.Protocol):
             headers,
             source_ip=self.source_ip,
             secure=self.secure,
+            tls_version=self.tls_version,
         )
         exchange = Exchange(self, request, self.parser.should_keep_alive())
         self.incoming = exchange

@@ -47,7 +47,7 @@ LIST_CONTEXT_PARAMS = (("Prefix", "prefix", "s3:prefix"), ("Delimiter", "delimit
 class Bucket:
     """One bucket, ready for use: its record and what follows from it."""
 
-    __slots__ = ("arn", "name", "policy", "public", "record")
+    __slots__ = ("arn", "name", "policy", "public", "record", "tag_keys")
 
     def __init__(self, name: str, record: BucketRecord) -> None:
         self.name = name
@@ -57,6 +57,12 @@ class Bucket:
             document.parse(record.policy, "resource", origin=self.arn) if record.policy else None
         )
         self.public = bool(record.policy) and publicness.is_public(record.policy)
+        self.tag_keys = {
+            f"{name}/{tag.lower()}": value
+            for name in ("aws:resourcetag", "s3:buckettag")
+            for tag, value in record.tags.items()
+        }
+        """What the tags are as condition keys, where they are."""
 
     def policy_for(self, principal: Principal) -> Policy | None:
         """The policy as far as it counts for this caller.
@@ -137,17 +143,21 @@ def _permission(
 ) -> Permission:
     keys = request_context(call)
     keys["s3:resourceaccount"] = bucket.record.owner
+    if bucket.record.abac:
+        keys.update(bucket.tag_keys)
     if context:
         keys.update(context)
     return Permission(action, resource, bucket.record.owner, keys, bucket.policy_for(call.principal))
 
 
 def request_context(call: Call) -> dict[str, ContextValue]:
-    """The condition keys that S3 takes from how a request is signed."""
+    """The condition keys that S3 takes from how a request is signed and sent."""
     keys: dict[str, ContextValue] = {}
+    request = call.request
+    if request.tls_version:
+        keys["s3:tlsversion"] = request.tls_version
     if call.principal.kind == "anonymous":
         return keys
-    request = call.request
     content = request.headers.get("x-amz-content-sha256")
     version_2 = _is_signed_by_version_2(request)
     keys["s3:signatureversion"] = "AWS" if version_2 else "AWS4-HMAC-SHA256"
@@ -186,9 +196,17 @@ def _signature_age_milliseconds(query: str, now_seconds: float) -> int | None:
     return max(0, int((now_seconds - signed) * 1000))
 
 
-def write_context(params: Params) -> dict[str, ContextValue]:
-    """The condition keys that a write's members carry, as the request says them (a bucket's defaults don't count)."""
-    return {key: str(params[member]) for member, key in CONTEXT_PARAMS.items() if member in params}
+def write_context(params: Params, *, creates: bool = True) -> dict[str, ContextValue]:
+    """The condition keys that a write's members carry, as the request says them (a bucket's defaults don't count).
+
+    `creates`: whether it makes an object; what belongs to an upload in parts makes none before it is completed.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+    """
+    keys: dict[str, ContextValue] = {
+        key: str(params[member]) for member, key in CONTEXT_PARAMS.items() if member in params
+    }
+    keys["s3:objectcreationoperation"] = "true" if creates else "false"
+    return keys
 
 
 def list_context(call: Call, params: Params) -> dict[str, ContextValue]:

@@ -47,6 +47,7 @@ def _may_create(call: Call, params: Params) -> list[Permission]:
     name = params["Bucket"]
     check_bucket_name(name)
     context: dict[str, ContextValue] = request_context(call)
+    context["s3:resourceaccount"] = call.account_id
     configuration = params.get("CreateBucketConfiguration") or {}
     if "LocationConstraint" in configuration:
         context["s3:locationconstraint"] = configuration["LocationConstraint"]
@@ -57,8 +58,11 @@ def _may_create(call: Call, params: Params) -> list[Permission]:
     actions = ["s3:CreateBucket"]
     if "ObjectOwnership" in params:
         actions.append("s3:PutBucketOwnershipControls")
-    if configuration.get("Tags"):
+    tags = configuration.get("Tags")
+    if tags:
         actions.append("s3:TagResource")
+        context["aws:tagkeys"] = tuple(tag["Key"] for tag in tags)
+        context.update({f"aws:requesttag/{tag['Key'].lower()}": tag["Value"] for tag in tags})
     return [Permission(action, bucket_arn(name), call.account_id, context) for action in actions]
 
 
@@ -170,7 +174,9 @@ def delete_bucket(call: Call, params: Params) -> Result:
 
 def _may_list_buckets(call: Call, params: Params) -> list[Permission]:
     """s3:ListAllMyBuckets, which no bucket's policy can give."""
-    return [Permission("s3:ListAllMyBuckets", "arn:aws:s3:::*", call.account_id, request_context(call))]
+    context = request_context(call)
+    context["s3:resourceaccount"] = call.account_id
+    return [Permission("s3:ListAllMyBuckets", "arn:aws:s3:::*", call.account_id, context)]
 
 
 @operation("s3.ListBuckets", permissions=_may_list_buckets)

@@ -100,7 +100,7 @@ def _may_copy_part(call: Call, params: Params) -> list[Permission]:
     destination = bucket_of(call, params)
     return [
         on_object(call, bucket, "s3:GetObject", key),
-        on_object(call, destination, "s3:PutObject", params["Key"], write_context(params)),
+        on_object(call, destination, "s3:PutObject", params["Key"], write_context(params, creates=False)),
     ]
 
 

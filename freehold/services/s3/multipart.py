@@ -52,9 +52,10 @@ class Begun(NamedTuple):
     encryption: Encryption
 
 
-def _may_begin(call: Call, params: Params) -> list[Permission]:
-    """s3:PutObject with the condition keys of the request's members."""
-    return [on_object(call, bucket_of(call, params), "s3:PutObject", params["Key"], write_context(params))]
+def _may_write_in_parts(call: Call, params: Params) -> list[Permission]:
+    """s3:PutObject, with the condition keys of the request's members, for what makes no object yet."""
+    context = write_context(params, creates=False)
+    return [on_object(call, bucket_of(call, params), "s3:PutObject", params["Key"], context)]
 
 
 async def _make_data_key(call: Call, params: Params) -> None:
@@ -70,7 +71,7 @@ async def _make_data_key(call: Call, params: Params) -> None:
 
 @operation(
     "s3.CreateMultipartUpload",
-    permissions=_may_begin,
+    permissions=_may_write_in_parts,
     prepare=_make_data_key,
     writes=True,
     refuses=REFUSED_BUT_CHECKSUMS,
@@ -176,7 +177,7 @@ def put_part(call: Call, params: Params, uploaded: UploadedPart) -> UploadRecord
 
 @operation(
     "s3.UploadPart",
-    permissions=object_permission("s3:PutObject"),
+    permissions=_may_write_in_parts,
     prepare=_take_part,
     writes=True,
     refuses=(*checksums.UNSUPPORTED_MEMBERS, *encryption.REFUSED_MEMBERS),

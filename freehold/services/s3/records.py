@@ -42,6 +42,8 @@ class BucketRecord(msgspec.Struct, array_like=True):
     ownership: str = "BucketOwnerEnforced"
     """Empty once its ownership controls were deleted (ACLs stay disabled)."""
     tags: dict[str, str] = {}
+    abac: bool = False
+    """Whether the tags are condition keys."""
 
 
 class BucketIdentity(msgspec.Struct, array_like=True, frozen=True):

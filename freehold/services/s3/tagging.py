@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from freehold.services.operation import operation
 from freehold.services.s3 import checksums
-from freehold.services.s3.access import bucket_of, bucket_permission
-from freehold.services.s3.errors import InvalidTag, NoSuchTagSet
+from freehold.services.s3.access import Bucket, bucket_of, bucket_permission
+from freehold.services.s3.errors import InvalidRequest, InvalidTag, NoSuchTagSet
 from freehold.services.s3.records import BUCKETS
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ def checked(tags: list[dict[str, Any]]) -> dict[str, str]:
     return found
 
 
+def _refuse_where_tags_decide(bucket: Bucket) -> None:
+    if bucket.record.abac:
+        raise InvalidRequest("The tags of a bucket with ABAC enabled cannot be changed with this operation.")
+
+
 @operation("s3.PutBucketTagging", permissions=bucket_permission("s3:PutBucketTagging"), writes=True)
 def put_bucket_tagging(call: Call, params: Params) -> Result:
     """Replace the bucket's tags.
@@ -44,6 +49,7 @@ def put_bucket_tagging(call: Call, params: Params) -> Result:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketTagging.html
     """
     bucket = bucket_of(call, params)
+    _refuse_where_tags_decide(bucket)
     checksums.check_body(call.request.headers, call.request.body)
     bucket.record.tags = checked(params["Tagging"]["TagSet"])
     BUCKETS.put(call.tx, (bucket.name,), bucket.record)
@@ -69,6 +75,7 @@ def delete_bucket_tagging(call: Call, params: Params) -> Result:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketTagging.html
     """
     bucket = bucket_of(call, params)
+    _refuse_where_tags_decide(bucket)
     bucket.record.tags = {}
     BUCKETS.put(call.tx, (bucket.name,), bucket.record)
     return {}
