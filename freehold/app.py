@@ -19,6 +19,8 @@ from freehold.pipeline import Pipeline
 from freehold.services import operation as operations
 from freehold.services.freehold.vpc_endpoints import EndpointDirectory
 from freehold.services.iam.access import AccessDirectory
+from freehold.services.iam.hashing import PasswordThread
+from freehold.services.iam.last_used import LastUses
 from freehold.services.iam_toolbox.kept import DenialLog
 from freehold.storage.cache import Cache
 from freehold.storage.counters import SharedCounters
@@ -33,8 +35,8 @@ DUE_WORK_SECONDS = 30.0
 
 
 class App:
-    """`records`, `blobs`, `cache`, `clock`, `audit`, `authorizer`, `web_identities`, `pool`, `tokens`, `root_key`,
-    `settings`."""
+    """`records`, `blobs`, `cache`, `clock`, `audit`, `authorizer`, `organizations`, `web_identities`, `pool`, `tokens`,
+    `root_key`, `settings`."""
 
     def __init__(
         self,
@@ -63,6 +65,8 @@ class App:
         self.denials = DenialLog(self.records, self.clock, root_key.sealing_key("encoded-messages"))
         self.authorizer = Authorizer(self.access, denials=self.denials)
         self.web_identities = WebIdentities(settings, self.clock)
+        self.last_uses = LastUses(self.records)
+        self.passwords = PasswordThread()
         self.endpoints = EndpointDirectory(self.cache)
         self.pool = ThreadPoolExecutor(BULK_THREADS, thread_name_prefix="freehold-bulk")
         self.audit = AuditLog(settings.audit, self.records, root_key, self.clock, worker=worker)
@@ -77,9 +81,11 @@ class App:
 
     async def stop(self) -> None:
         """Called on the event loop after the last request."""
+        await self._write_last_uses()
         await self.audit.stop()
 
     def close(self) -> None:
+        self.passwords.close()
         self.pool.shutdown(wait=True)
         self.denials.close()
         self.web_identities.close()
@@ -93,6 +99,7 @@ class App:
 
     async def keep_house(self) -> None:
         """Called every few seconds; the first worker does what has become due."""
+        await self._write_last_uses()
         if self.worker != 0 or time.monotonic() < self._due_at:
             return
         self._due_at = time.monotonic() + DUE_WORK_SECONDS
@@ -100,3 +107,9 @@ class App:
             await asyncio.wrap_future(self.records.submit(self.do_due_work))
         except Exception as error:
             log.error("due work failed: %s", type(error).__name__)
+
+    async def _write_last_uses(self) -> None:
+        try:
+            await self.last_uses.write_out()
+        except Exception as error:
+            log.error("last uses could not be written; the next attempt is soon: %s", type(error).__name__)

@@ -243,6 +243,8 @@ def _admit(call: Call, who: Authenticated) -> None:
         if endpoint is not None:
             call.endpoint, call.region = endpoint.policy, endpoint.region
     now_seconds = call.app.clock.now_seconds()
+    if who.kind != "anonymous":
+        call.app.last_uses.note(who.principal, call.operation.service, call.region, now_seconds)
     call.context = of_request(request, region=call.region, now_seconds=now_seconds, endpoint=endpoint)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from freehold.audit import identity as identities
+from freehold.audit import sign_in
 from freehold.audit.operations import Described, described
 from freehold.authentication.key_ids import account_of_access_key_id
 from freehold.errors import AwsError, InternalFailure
@@ -45,6 +46,8 @@ os.register_at_fork(after_in_child=_event_ids.clear)
 
 def build(call: Call, result: Mapping[str, Any] | None, error: Exception | None) -> list[bytes]:
     """The events of one call, the caller's account's first: `result` of a success, `error` otherwise."""
+    if call.sign_in is not None:
+        return [_encode(sign_in.event(call, call.sign_in, error, new_event_id()))]
     operation = call.operation
     about = described(operation.service, operation.name)
     principal = call.principal
@@ -68,7 +71,10 @@ def build(call: Call, result: Mapping[str, Any] | None, error: Exception | None)
             error = InternalFailure()
         event["errorCode"] = error.code
         event["errorMessage"] = error.message[:_MOST_TEXT]
-    event["requestParameters"] = (about.request(call.params) if call.params else None) or None
+    requested = about.request(call.params) if call.params else None
+    if call.noted is not None:
+        requested = {**(requested or {}), **call.noted}
+    event["requestParameters"] = requested or None
     event["responseElements"] = (about.response(result) if result and about.answers else None) or None
     if result is not None and "KeyMaterialId" in result:
         event["additionalEventData"] = {"keyMaterialId": result["KeyMaterialId"]}
@@ -89,6 +95,8 @@ def build(call: Call, result: Mapping[str, Any] | None, error: Exception | None)
             account_id = _named_account(claimed)
     event["recipientAccountId"] = account_id
     event["eventCategory"] = "Data" if about.data else "Management"
+    if principal.session is not None and principal.session.kind == "console":
+        event["sessionCredentialFromConsole"] = "true"
     if request.secure and not via:
         event["tlsDetails"] = {"clientProvidedHostHeader": headers.get("host", "")[:_MOST_TEXT]}
     if error is None:

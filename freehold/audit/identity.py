@@ -97,7 +97,7 @@ def _session(principal: Principal) -> dict[str, Any]:
     context: dict[str, Any] = {
         "attributes": {
             "creationDate": f"{issued:%Y-%m-%dT%H:%M:%SZ}",
-            "mfaAuthenticated": "false" if session.mfa_at is None else "true",
+            "mfaAuthenticated": "false" if session.mfa_at is None and not session.assumed_with_mfa else "true",
         }
     }
     issuer_type = _ISSUER_TYPES.get(principal.kind)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import zlib
 from dataclasses import dataclass, field, replace
 from hmac import compare_digest
@@ -133,6 +134,7 @@ class _Content(msgspec.Struct, array_like=True, frozen=True):
     tags: tuple[tuple[str, str], ...]
     extra_context: dict[str, str | tuple[str, ...]]
     session: Session
+    padding: bytes = b""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -147,45 +149,53 @@ class TokenSealer:
         self._clock = clock
         self._held: dict[str, Credential] = {}
 
-    def issue(self, principal: Principal) -> TemporaryCredential:
+    def issue(self, principal: Principal, *, least_characters: int = 0) -> TemporaryCredential:
         """Credentials for `principal`, whose `session` says until when and within what. Its `tags` are kept as given.
 
-        Raises TokenTooLarge (STS answers PackedPolicyTooLarge).
+        A token shorter than `least_characters` is padded. Raises TokenTooLarge (STS answers PackedPolicyTooLarge).
         """
         session = principal.session
         if session is None:
             raise ValueError("temporary credentials belong to a session")
         access_key_id = new_access_key_id("ASIA", principal.account_id)
         secret = new_secret()
-        plaintext = _encoder.encode(
-            _Content(
-                access_key_id,
-                secret,
-                principal.kind,
-                principal.account_id,
-                principal.arn,
-                principal.unique_id,
-                principal.name,
-                principal.issuer_arn,
-                principal.tags,
-                principal.extra_context,
-                session,
-            )
+        content = _Content(
+            access_key_id,
+            secret,
+            principal.kind,
+            principal.account_id,
+            principal.arn,
+            principal.unique_id,
+            principal.name,
+            principal.issuer_arn,
+            principal.tags,
+            principal.extra_context,
+            session,
         )
-        if len(plaintext) > _MOST_PLAINTEXT_BYTES:
-            raise TokenTooLarge(100 * len(plaintext) // MOST_TOKEN_CHARACTERS)
-        if len(plaintext) >= _DEFLATE_FROM_BYTES:
-            plaintext = _DEFLATED + zlib.compress(plaintext)
-        else:
-            plaintext = _PLAIN + plaintext
-        sealed = self._sealing.seal(plaintext, _associated(access_key_id))
-        token = base64.b64encode(bytes((_VERSION,)) + sealed).decode("ascii")
+        token = self._sealed(content)
+        padding = 0
+        while len(token) < least_characters:
+            # More than once, when what was stored plainly is compressed now that it is longer.
+            padding += -(-3 * (least_characters - len(token)) // 4)
+            token = self._sealed(msgspec.structs.replace(content, padding=os.urandom(padding)))
         percent = -(-100 * len(token) // MOST_TOKEN_CHARACTERS)
         if percent > 100:
             raise TokenTooLarge(percent)
         return TemporaryCredential(
             access_key_id, Secret(secret), token, replace(principal, access_key_id=access_key_id), percent
         )
+
+    def _sealed(self, content: _Content) -> str:
+        """The token of a content. Raises TokenTooLarge."""
+        plaintext = _encoder.encode(content)
+        if len(plaintext) > _MOST_PLAINTEXT_BYTES:
+            raise TokenTooLarge(100 * len(plaintext) // MOST_TOKEN_CHARACTERS)
+        if len(plaintext) >= _DEFLATE_FROM_BYTES:
+            plaintext = _DEFLATED + zlib.compress(plaintext)
+        else:
+            plaintext = _PLAIN + plaintext
+        sealed = self._sealing.seal(plaintext, _associated(content.access_key_id))
+        return base64.b64encode(bytes((_VERSION,)) + sealed).decode("ascii")
 
     def open(self, access_key_id: str, token: str) -> Credential:
         """The credential inside a token. Raises InvalidToken or ExpiredToken. The principal is as it was issued."""

@@ -331,7 +331,7 @@ def _rules_of_the_caller(request: Request, who: Caller) -> Result | None:
     session = who.principal.session
     if action[:4].lower() != "sts:":
         if action[:4].lower() == "iam:":
-            if kind == "federated-user":
+            if kind == "federated-user" and (session is None or session.kind != "console"):
                 return "implicitDeny"
             if session is not None and session.kind == "session-token" and session.mfa_at is None:
                 return "implicitDeny"

@@ -16,6 +16,7 @@ from freehold.storage.records import Reader, Transaction
 
 if TYPE_CHECKING:
     from freehold.app import App
+    from freehold.audit.sign_in import SignIn
     from freehold.authorization.decide import Decision
     from freehold.authorization.policy_set import PolicySet
     from freehold.message import Request
@@ -34,6 +35,7 @@ class Call:
         "decisions",
         "endpoint",
         "events",
+        "noted",
         "operation",
         "params",
         "parent",
@@ -43,6 +45,7 @@ class Call:
         "request",
         "request_id",
         "resources",
+        "sign_in",
         "transaction",
         "via",
     )
@@ -76,6 +79,10 @@ class Call:
         self.transaction = transaction
         self.prepared: Any = None
         self.params: Params = {}
+        self.noted: Params | None = None
+        """What the audit shows among the parameters that the caller did not send as such (a SAML assertion's id)."""
+        self.sign_in: SignIn | None = None
+        """What the audit tells in this call's place, of one that signs someone in."""
         self.events: list[bytes] = []
         """Audit events of the calls that this one made, in order."""
         self.resources: list[tuple[str, str]] = []

@@ -24,6 +24,7 @@ from freehold.authorization.gather import IdentityPolicies
 from freehold.authorization.principal import Kind, Principal, Session
 from freehold.clock import Clock
 from freehold.services.iam import policies_of, records
+from freehold.services.iam.credential_records import ENDED_SESSIONS
 from freehold.services.iam.records import ACCESS_KEYS, ACCOUNTS, OPERATOR_ACCOUNT, OPERATORS, AccessKey, Role, User
 from freehold.storage.cache import Cache
 from freehold.storage.records import Reader, Records
@@ -143,6 +144,8 @@ def _today(reader: Reader, issued: Principal) -> Principal:
     """The principal of a session, with the name and tags that the role or user behind it has now."""
     if issued.session is None:
         raise InvalidToken
+    if issued.session.kind == "console" and ENDED_SESSIONS.get(reader, (issued.access_key_id,)) is not None:
+        raise ExpiredToken
     _refuse_closed(reader, issued.account_id)
     session = _with_managed_policies(reader, issued.session)
     if session.issuer_unique_id == issued.account_id:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from freehold.authorization.permission import Permission
 from freehold.services.call import Call
 from freehold.services.iam import accounts, entities, pages, records, shapes
 from freehold.services.iam.authorized import iam, on_entity, own_name
-from freehold.services.iam.errors import InvalidInput, NoSuchEntity, quota
+from freehold.services.iam.credential_records import LAST_USES
+from freehold.services.iam.errors import AccessDenied, InvalidInput, NoSuchEntity, quota
 from freehold.services.iam.records import ACCESS_KEYS, ACCOUNTS, AccessKey, Account, User
 from freehold.services.operation import Params, Result
 from freehold.storage.records import Reader, Transaction
@@ -112,4 +114,40 @@ def delete_access_key(call: Call, params: Params) -> None:
     key = _key(call.tx, owner, params["AccessKeyId"])
     owner.save(call.tx, [held for held in owner.key_ids if held != key.access_key_id])
     ACCESS_KEYS.delete(call.tx, (key.access_key_id,))
+    LAST_USES.delete(call.tx, (key.access_key_id,))
     call.resources.append(("AWS::IAM::AccessKey", key.access_key_id))
+
+
+def _may_see_use(call: Call, params: Params) -> list[Permission]:
+    """The action on the user whose key it is. A key that isn't the account's is refused as one that may not be seen."""
+    key = ACCESS_KEYS.get(call.reader, (params["AccessKeyId"],))
+    if key is not None and key.account_id == call.account_id:
+        owner = records.by_unique_id(call.reader, key.owner_id)
+        if isinstance(owner, User):
+            return [Permission("iam:GetAccessKeyLastUsed", owner.arn, call.account_id, entities.resource_tags(owner))]
+        return [Permission("iam:GetAccessKeyLastUsed", f"arn:aws:iam::{call.account_id}:root", call.account_id)]
+    raise AccessDenied(
+        f"User: {call.principal.arn} is not authorized to perform: iam:GetAccessKeyLastUsed on resource: "
+        f"access key {params['AccessKeyId']}"
+    )
+
+
+@iam("GetAccessKeyLastUsed", _may_see_use)
+def get_access_key_last_used(call: Call, params: Params) -> Result:
+    """When, for which service and in which Region a key was last used: the first use of any 15 minutes.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html
+    """
+    reader = call.reader
+    key = ACCESS_KEYS.get(reader, (params["AccessKeyId"],))
+    if key is None:
+        raise NoSuchEntity(f"The Access Key with id {params['AccessKeyId']} cannot be found.")
+    use = LAST_USES.get(reader, (key.access_key_id,))
+    owner = records.by_unique_id(reader, key.owner_id)
+    result: Result = {"UserName": owner.name if isinstance(owner, User) else key.owner_id}
+    if use is None:
+        result["AccessKeyLastUsed"] = {"ServiceName": "N/A", "Region": "N/A"}
+    else:
+        used = {"LastUsedDate": shapes.date(use.at), "ServiceName": use.service, "Region": use.region}
+        result["AccessKeyLastUsed"] = used
+    return result

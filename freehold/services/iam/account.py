@@ -9,7 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from freehold.services.call import Call
-from freehold.services.iam import access_keys, aws_managed, documents, groups, pages, policies_of, shapes
+from freehold.services.iam import (
+    access_keys,
+    aws_managed,
+    documents,
+    groups,
+    login_profiles,
+    mfa,
+    pages,
+    policies_of,
+    shapes,
+)
 from freehold.services.iam.attachments import MOST_ATTACHED, attached
 from freehold.services.iam.authorized import iam, on_account
 from freehold.services.iam.entities import KINDS, MOST
@@ -102,18 +112,19 @@ def get_account_summary(call: Call, params: Params) -> Result:
         "AssumeRolePolicySizeQuota": documents.MOST_TRUST_CHARACTERS,
         "GlobalEndpointTokenVersion": 2,
         "AccountAccessKeysPresent": int(bool(account.root_access_key_ids)),
+        "AccountMFAEnabled": int(mfa.has_device(call.reader, call.account_id)),
+        "AccountPasswordPresent": int(login_profiles.has_password(call.reader, call.account_id)),
+        "MFADevices": totals.mfa_devices,
+        "MFADevicesInUse": totals.mfa_devices_in_use,
+        "ServerCertificates": totals.server_certificates,
+        "ServerCertificatesQuota": MOST["server-certificate"][1],
     }
     for kind in KINDS.values():
         summary[f"AttachedPoliciesPer{kind.noun}Quota"] = MOST_ATTACHED
         summary[f"{kind.noun}PolicySizeQuota"] = kind.most_inline_characters
     for absent in (
-        "AccountMFAEnabled",
-        "AccountPasswordPresent",
         "AccountSigningCertificatesPresent",
-        "MFADevices",
-        "MFADevicesInUse",
         "Providers",
-        "ServerCertificates",
     ):
         summary[absent] = 0
     return {"SummaryMap": summary}

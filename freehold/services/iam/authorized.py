@@ -1,15 +1,16 @@
 """How IAM's operations are declared: what each needs to be allowed, on which ARN, with which condition keys.
 
 Two rules hold for all of them. Credentials from GetSessionToken without MFA, and from GetFederationToken, cannot call
-IAM. And what was authorized is what is changed: inside the transaction the permissions are worked out again, and a
-call whose target became another one in between (renamed, moved to another path, recreated, retagged) is refused.
+IAM; those of a console session can. And what was authorized is what is changed: inside the transaction the permissions
+are worked out again, and a call whose target became another one in between (renamed, moved to another path, recreated,
+retagged) is refused.
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from freehold.authorization.permission import Permission
@@ -25,9 +26,14 @@ Keys = Callable[[Params, "Named | None"], dict[str, Any]]
 
 
 def iam(
-    name: str, permissions: Permissions, *, writes: bool = False, refuses: tuple[str, ...] = ()
+    name: str,
+    permissions: Permissions,
+    *,
+    writes: bool = False,
+    prepare: Callable[[Call, Params], Awaitable[Any]] | None = None,
+    refuses: tuple[str, ...] = (),
 ) -> Callable[[Handler], Handler]:
-    """`operation` with IAM's two rules."""
+    """`operation` with IAM's two rules. What `prepare` returns is in `call.prepared` when the handler runs."""
 
     def gated(call: Call, params: Params) -> list[Permission]:
         refuse_session_without_mfa(call)
@@ -35,15 +41,28 @@ def iam(
         call.prepared = needed
         return needed
 
+    async def prepared(call: Call, params: Params) -> None:
+        assert prepare is not None
+        call.prepared = call.prepared, await prepare(call, params)
+
     def declare(handler: Handler) -> Handler:
         def unchanged(call: Call, params: Params) -> Result | None:
-            if permissions(call, params) != call.prepared:
+            needed = call.prepared
+            if prepare is not None:
+                needed, call.prepared = needed
+            if permissions(call, params) != needed:
                 raise ConcurrentModification
             return handler(call, params)
 
         unchanged.__doc__ = handler.__doc__
         unchanged.__module__ = handler.__module__
-        operation(f"iam.{name}", permissions=gated, writes=writes, refuses=refuses)(unchanged if writes else handler)
+        operation(
+            f"iam.{name}",
+            permissions=gated,
+            writes=writes,
+            prepare=None if prepare is None else prepared,
+            refuses=refuses,
+        )(unchanged if writes else handler)
         return handler
 
     return declare
@@ -51,7 +70,7 @@ def iam(
 
 def refuse_session_without_mfa(call: Call) -> None:
     session = call.principal.session
-    if session is None or session.kind == "assume-role":
+    if session is None or session.kind in ("assume-role", "console"):
         return
     if session.kind == "federation-token" or session.mfa_at is None:
         raise InvalidClientTokenId

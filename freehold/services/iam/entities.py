@@ -38,6 +38,10 @@ MOST: dict[str, tuple[str, int]] = {
     "policy": ("PoliciesPerAccount", 1500),
     "policy-version": ("PolicyVersionsPerAccount", 10_000),
     "instance-profile": ("InstanceProfilesPerAccount", 1000),
+    "saml-provider": ("SAMLProvidersPerAccount", 100),
+    "server-certificate": ("ServerCertificatesPerAccount", 20),
+    "mfa-device": ("MFADevicesPerAccount", 5000),
+    "mfa-device-in-use": ("MFADevicesPerAccount", 5000),
 }
 """AWS's default quotas per account: the name in messages, and the number."""
 
@@ -49,6 +53,10 @@ _TOTALS = {
     "policy": "policies",
     "policy-version": "policy_versions",
     "instance-profile": "instance_profiles",
+    "saml-provider": "saml_providers",
+    "server-certificate": "server_certificates",
+    "mfa-device": "mfa_devices",
+    "mfa-device-in-use": "mfa_devices_in_use",
 }
 
 

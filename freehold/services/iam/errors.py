@@ -17,10 +17,22 @@ DeleteConflict = aws_error("DeleteConflict", 409)
 EntityAlreadyExists = aws_error("EntityAlreadyExists", 409)
 InvalidClientTokenId = aws_error("InvalidClientTokenId", 403, "The security token included in the request is invalid.")
 InvalidInput = aws_error("InvalidInput", 400)
+InvalidAuthenticationCode = aws_error("InvalidAuthenticationCode", 403)
+InvalidUserType = aws_error("InvalidUserType", 400)
 LimitExceeded = aws_error("LimitExceeded", 409)
 MalformedPolicyDocument = aws_error("MalformedPolicyDocument", 400)
 NoSuchEntity = aws_error("NoSuchEntity", 404)
+PasswordPolicyViolation = aws_error("PasswordPolicyViolation", 400)
 PolicyNotAttachable = aws_error("PolicyNotAttachable", 400)
+ReportExpired = aws_error(
+    "ReportExpired",
+    410,
+    "The most recent credential report has expired. To generate a new one, call GenerateCredentialReport.",
+)
+ReportNotPresent = aws_error(
+    "ReportNotPresent", 410, "There is no credential report. To generate one, call GenerateCredentialReport."
+)
+Throttling = aws_error("Throttling", 400)
 UnmodifiableEntity = aws_error("UnmodifiableEntity", 400)
 ValidationError = aws_error("ValidationError", 400)
 AccessDenied = aws_error("AccessDenied", 403)

@@ -121,6 +121,10 @@ class Totals(Record, kw_only=True):
     policies: int = 0
     policy_versions: int = 0
     instance_profiles: int = 0
+    saml_providers: int = 0
+    server_certificates: int = 0
+    mfa_devices: int = 0
+    mfa_devices_in_use: int = 0
 
 
 class InstanceProfile(Record, kw_only=True):

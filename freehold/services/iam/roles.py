@@ -17,6 +17,7 @@ from freehold.services.iam.authorized import (
     request_tags,
     requested_boundary,
 )
+from freehold.services.iam.credential_records import LAST_USES
 from freehold.services.iam.errors import DeleteConflict, InvalidInput
 from freehold.services.iam.protected import refuse_protected
 from freehold.services.iam.records import ROLES, Role
@@ -131,6 +132,7 @@ def delete_role(call: Call, params: Params) -> None:
         if held:
             raise DeleteConflict(f"Cannot delete entity, {conflict}")
     boundaries.set_boundary(call.tx, role, "")
+    LAST_USES.delete(call.tx, (role.unique_id,))
     records.remove(call.tx, role)
     entities.count(call.tx, call.account_id, "role", -1)
     call.resources.append(("AWS::IAM::Role", role.arn))

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from freehold.services.iam.aws_managed import AwsManagedPolicy
+from freehold.services.iam.credential_records import LAST_USES, SIGNED_IN
 from freehold.services.iam.principals import to_arns
 from freehold.services.iam.records import Group, InstanceProfile, ManagedPolicy, PolicyVersion, Role, User, Uses
 from freehold.storage.records import Reader
@@ -40,7 +41,19 @@ def role(reader: Reader, record: Role, *, whole: bool = False) -> dict[str, Any]
     if record.description:
         shown["Description"] = record.description
     shown["MaxSessionDuration"] = record.max_session_seconds
-    return shown | _extras(record) if whole else shown
+    return shown | _extras(record) | {"RoleLastUsed": _last_used(reader, record)} if whole else shown
+
+
+def _last_used(reader: Reader, record: Role) -> dict[str, Any]:
+    """Empty for a role that was never used."""
+    use = LAST_USES.get(reader, (record.unique_id,))
+    return {} if use is None else {"LastUsedDate": date(use.at), "Region": use.region}
+
+
+def signed_in(reader: Reader, owner_id: str) -> dict[str, Any]:
+    """When a user, or by the account id the root user, last signed in with a password, as a member to be added."""
+    moment = SIGNED_IN.get(reader, (owner_id,))
+    return {} if moment is None else {"PasswordLastUsed": date(moment.at)}
 
 
 def _entity(record: User | Group | Role, noun: str) -> dict[str, Any]:

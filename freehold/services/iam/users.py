@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from freehold.authentication.key_ids import new_unique_id
 from freehold.services.call import Call
-from freehold.services.iam import boundaries, entities, pages, records, shapes
+from freehold.services.iam import boundaries, entities, mfa, pages, records, shapes
 from freehold.services.iam.authorized import (
     iam,
     on_entity,
@@ -18,6 +18,7 @@ from freehold.services.iam.authorized import (
     request_tags,
     requested_boundary,
 )
+from freehold.services.iam.credential_records import LOGIN_PROFILES, SIGNED_IN
 from freehold.services.iam.errors import DeleteConflict
 from freehold.services.iam.records import ACCOUNTS, USERS, User
 from freehold.services.iam.tags import checked_tags
@@ -51,18 +52,24 @@ def get_user(call: Call, params: Params) -> Result:
     if name is None and call.principal.kind == "root":
         account = ACCOUNTS.get(call.reader, (call.account_id,))
         created_at = 0 if account is None else account.created_at
-        return {"User": {"UserId": call.account_id, "Arn": call.principal.arn, "CreateDate": shapes.date(created_at)}}
+        shown = {"UserId": call.account_id, "Arn": call.principal.arn, "CreateDate": shapes.date(created_at)}
+        return {"User": shown | shapes.signed_in(call.reader, call.account_id)}
     user = entities.require_user(call.reader, call.account_id, own_name(call) if name is None else name)
-    return {"User": shapes.user(user, whole=True)}
+    return {"User": shapes.user(user, whole=True) | shapes.signed_in(call.reader, user.unique_id)}
 
 
 @iam("ListUsers", on_list("ListUsers", "user"))
 def list_users(call: Call, params: Params) -> Result:
     """Users by name, without tags and boundaries, as AWS lists them."""
     prefix, start = params.get("PathPrefix") or "/", pages.after(params)
-    rows = USERS.scan(call.reader, (call.account_id,), after=None if start is None else (call.account_id, start))
+    reader = call.reader
+    rows = USERS.scan(reader, (call.account_id,), after=None if start is None else (call.account_id, start))
     users = (user for _, user in rows if user.path.startswith(prefix))
-    return pages.page(params, "Users", users, lambda user: user.name.lower(), shapes.user)
+
+    def show(user: User) -> Result:
+        return shapes.user(user) | shapes.signed_in(reader, user.unique_id)
+
+    return pages.page(params, "Users", users, lambda user: user.name.lower(), show)
 
 
 @iam("UpdateUser", on_renamed("UpdateUser", "user"), writes=True)
@@ -80,17 +87,20 @@ def update_user(call: Call, params: Params) -> None:
 
 @iam("DeleteUser", on_entity("DeleteUser", "user"), writes=True)
 def delete_user(call: Call, params: Params) -> None:
-    """Refused while the user has policies, access keys or groups. A boundary goes with the user."""
+    """Refused while the user has policies, keys, a password, MFA devices or groups. A boundary goes with the user."""
     user = entities.require_user(call.tx, call.account_id, params["UserName"])
     for held, conflict in (
         (user.inline, "must delete policies first."),
         (user.attached, "must detach all policies first."),
         (user.access_key_ids, "must delete access keys first."),
+        (LOGIN_PROFILES.get(call.tx, (user.unique_id,)), "must delete login profile first."),
+        (mfa.has_device(call.tx, user.unique_id), "must delete MFA device first."),
         (user.group_ids, "must remove users from group first."),
     ):
         if held:
             raise DeleteConflict(f"Cannot delete entity, {conflict}")
     boundaries.set_boundary(call.tx, user, "")
+    SIGNED_IN.delete(call.tx, (user.unique_id,))
     records.remove(call.tx, user)
     entities.count(call.tx, call.account_id, "user", -1)
     call.resources.append(("AWS::IAM::User", user.arn))

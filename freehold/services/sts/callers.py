@@ -25,7 +25,7 @@ def get_caller_identity(call: Call, params: Params) -> Result:
 
 def _may_ask(call: Call, params: Params) -> list[Permission]:
     session = call.principal.session
-    if session is not None and session.kind != "assume-role":
+    if session is not None and session.kind not in ("assume-role", "console"):
         raise AccessDenied("Cannot call GetAccessKeyInfo with session credentials")
     return [Permission("sts:GetAccessKeyInfo", "*", call.account_id)]
 

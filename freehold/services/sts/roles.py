@@ -16,7 +16,7 @@ from freehold.services.call import Call
 from freehold.services.iam import entities, policies_of, records
 from freehold.services.iam.records import Role
 from freehold.services.operation import Params, Result, operation
-from freehold.services.sts import sessions
+from freehold.services.sts import mfa_given, sessions
 from freehold.services.sts.errors import AccessDenied, ValidationError
 from freehold.storage.records import Reader
 
@@ -53,9 +53,10 @@ def _may_assume(call: Call, params: Params) -> list[Permission]:
         raise ValidationError(f"{role_arn} is invalid") from None
     if (parsed.service, parsed.region) != ("iam", "") or not parsed.resource.startswith("role/"):
         raise ValidationError(f"{role_arn} is invalid")
-    known = call.prepared = _trusted(call, role_arn)
+    known = _trusted(call, role_arn)
+    call.prepared = None if known is None else known[0]
     tags = (*sessions.passed_tags(params), *sessions.inherited_tags(principal))
-    context = _context(params, tags, principal)
+    context = _context(params, tags, principal) | mfa_given.context(params)
     if known is not None:
         context |= entities.resource_tags(known[0])
     trust_policy = None if known is None else known[1]
@@ -99,19 +100,23 @@ def _source_identity(params: Params, principal: Principal) -> str:
     return held or given
 
 
-@operation(
-    "sts.AssumeRole",
-    permissions=_may_assume,
-    refuses=("SerialNumber", "TokenCode", "ProvidedContexts", "MinimumSessionTokenSize"),
-)
+async def _use_code(call: Call, params: Params) -> None:
+    call.prepared = call.prepared, await mfa_given.use_up(call, params)
+
+
+@operation("sts.AssumeRole", permissions=_may_assume, prepare=_use_code, refuses=("ProvidedContexts",))
 def assume_role(call: Call, params: Params) -> Result:
     """Credentials for 900 seconds up to the role's MaxSessionDuration; one hour at most along a chain of roles.
 
-    The session's permissions are the role's, limited by the session policies that are passed.
+    The session's permissions are the role's, limited by the session policies that are passed. Who gives a code of
+    their MFA device meets a trust policy that asks for MFA; the session itself doesn't count as one with MFA.
     """
     principal = call.principal
     # The very role whose trust policy was asked: one that takes its ARN meanwhile is another.
-    role: Role = call.prepared[0]
+    role: Role
+    role, with_code = call.prepared if isinstance(call.prepared, tuple) else (call.prepared, False)
+    if "TokenCode" in params and not with_code:
+        raise AccessDenied("MultiFactorAuthentication failed")
     chained = principal.kind == "role"
     seconds = params.get("DurationSeconds") or 3600
     if seconds > role.max_session_seconds:
@@ -136,6 +141,7 @@ def assume_role(call: Call, params: Params) -> Result:
         transitive_tag_keys=keys,
         source_identity=_source_identity(params, principal),
         chained=chained,
+        assumed_with_mfa=with_code or (principal.session is not None and principal.session.mfa_at is not None),
         kind="assume-role",
         issuer_unique_id=role.unique_id,
     )

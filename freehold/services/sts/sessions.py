@@ -129,9 +129,10 @@ def _refuse_packed(percent: int) -> None:
 
 
 def issue(call: Call, principal: Principal) -> TemporaryCredential:
-    """Seal the session into a token."""
+    """Seal the session into a token, of MinimumSessionTokenSize bytes (0 to 4,096) at least."""
+    least = call.params.get("MinimumSessionTokenSize") or 0
     try:
-        return call.app.tokens.issue(principal)
+        return call.app.tokens.issue(principal, least_characters=least)
     except TokenTooLarge as error:
         raise PackedPolicyTooLarge(
             f"Packed policy consumes {error.percent}% of allotted space, please use smaller policy."

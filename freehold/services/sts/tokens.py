@@ -12,7 +12,7 @@ from freehold.authorization.permission import Permission
 from freehold.authorization.principal import Principal, Session
 from freehold.services.call import Call
 from freehold.services.operation import Params, Result, operation
-from freehold.services.sts import sessions
+from freehold.services.sts import mfa_given, sessions
 from freehold.services.sts.errors import AccessDenied
 
 _DEFAULT_SECONDS = 43_200
@@ -33,19 +33,20 @@ def _no_permission_but_long_term(call: Call, params: Params) -> list[Permission]
     return []
 
 
-@operation(
-    "sts.GetSessionToken",
-    permissions=_no_permission_but_long_term,
-    refuses=("SerialNumber", "TokenCode", "MinimumSessionTokenSize"),
-)
+async def _use_code(call: Call, params: Params) -> None:
+    call.prepared = await mfa_given.use_up(call, params)
+
+
+@operation("sts.GetSessionToken", permissions=_no_permission_but_long_term, prepare=_use_code)
 def get_session_token(call: Call, params: Params) -> Result:
     """Temporary credentials of the caller, 900 to 129,600 seconds. Without MFA they can't call IAM, and of STS only
-    AssumeRole and GetCallerIdentity."""
+    AssumeRole and GetCallerIdentity. With a code of the caller's MFA device they carry that MFA was given, and when."""
     principal = call.principal
     now = int(call.app.clock.now_seconds())
     session = Session(
         issued_at=now,
         expires_at=now + _seconds(call, params),
+        mfa_at=now if call.prepared else None,
         kind="session-token",
         issuer_unique_id=principal.unique_id,
     )
@@ -66,7 +67,7 @@ def _may_federate(call: Call, params: Params) -> list[Permission]:
     return permissions
 
 
-@operation("sts.GetFederationToken", permissions=_may_federate, refuses=("MinimumSessionTokenSize",))
+@operation("sts.GetFederationToken", permissions=_may_federate)
 def get_federation_token(call: Call, params: Params) -> Result:
     """Credentials of a federated user: what both the caller's policies and the session policies that are passed allow.
 

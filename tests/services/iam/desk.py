@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,8 +46,11 @@ class Worker:
         app: Any = self
         request: Any = SimpleNamespace(headers={}, source_ip="127.0.0.1")
         call = Call(app, request, declared, credential.principal, "us-east-1", "request", {})
+        call.params = params
         for permission in declared.permissions(call, params):
             self.authorizer.require(call, permission)
+        if declared.prepare is not None:
+            asyncio.run(declared.prepare(call, params))
         if not declared.writes:
             return declared.handler(call, params) or {}
 

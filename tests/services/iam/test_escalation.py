@@ -22,6 +22,7 @@ def test_each_operation_needs_its_own_permission(desk: Desk, root: Key) -> None:
     params = dict.fromkeys(("UserName", "GroupName", "RoleName", "PolicyName", "InstanceProfileName"), "mal")
     params |= {"PolicyArn": f"arn:aws:iam::{root.account}:policy/p", "PermissionsBoundary": AWS_ADMIN, "TagKeys": []}
     params |= {"AccessKeyId": key.id, "AccountAlias": "acme", "VersionId": "v1", "PolicyDocument": ADMIN}
+    params |= {"VirtualMFADeviceName": "mal", "SerialNumber": f"arn:aws:iam::{root.account}:mfa/mal"}
     declared = [name for name in operation.REGISTRY if name.startswith("iam.")]
     assert len(declared) > 80
     for name in declared:

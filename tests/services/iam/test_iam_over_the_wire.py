@@ -132,7 +132,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, int]] = [
     ("list_users", {"MaxItems": 0}, "ValidationError", 400),
     ("list_users", {"MaxItems": 1001}, "ValidationError", 400),
     ("list_users", {"Marker": "%%%"}, "ValidationError", 400),
-    ("create_login_profile", {"UserName": "bob", "Password": "x"}, "NotImplemented", 501),
+    ("create_login_profile", {"UserName": "bob", "Password": "x"}, "NoSuchEntity", 404),
     ("simulate_custom_policy", {"PolicyInputList": ["{}"], "ActionNames": ["a:b"]}, "NotImplemented", 501),
 ]  # fmt: skip
 

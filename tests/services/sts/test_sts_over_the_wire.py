@@ -109,7 +109,7 @@ REFUSED: list[tuple[dict[str, Any], str, int]] = [
     ({"DurationSeconds": 899}, "ValidationError", 400),
     ({"DurationSeconds": 3601}, "ValidationError", 400),
     ({"Policy": "{"}, "MalformedPolicyDocument", 400),
-    ({"SerialNumber": "arn:aws:iam::123456789012:mfa/x", "TokenCode": "123456"}, "NotImplemented", 501),
+    ({"SerialNumber": "arn:aws:iam::123456789012:mfa/x", "TokenCode": "123456"}, "AccessDenied", 403),
     ({"Policy": policy(allow(*(f"s3:Some{n}" for n in range(300))))}, "PackedPolicyTooLarge", 400),
     ({"PolicyArns": [{"arn": "arn:aws:iam::aws:policy/NoSuchPolicy"}]}, "ValidationError", 400),
 ]
