@@ -22,6 +22,7 @@ from freehold.services.iam.access import AccessDirectory
 from freehold.services.iam.hashing import PasswordThread
 from freehold.services.iam.last_used import LastUses
 from freehold.services.iam_toolbox.kept import DenialLog
+from freehold.services.organizations.source import Organizations
 from freehold.storage.cache import Cache
 from freehold.storage.counters import SharedCounters
 from freehold.storage.files import FileBlobs
@@ -63,7 +64,8 @@ class App:
         self.tokens = TokenSealer(Sealer(root_key.sealing_key("tokens")), self.clock)
         self.access = AccessDirectory(self.records, self.cache, self.tokens, self.clock)
         self.denials = DenialLog(self.records, self.clock, root_key.sealing_key("encoded-messages"))
-        self.authorizer = Authorizer(self.access, denials=self.denials)
+        self.organizations = Organizations(self.cache)
+        self.authorizer = Authorizer(self.access, organization_source=self.organizations, denials=self.denials)
         self.web_identities = WebIdentities(settings, self.clock)
         self.last_uses = LastUses(self.records)
         self.passwords = PasswordThread()

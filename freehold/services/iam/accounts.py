@@ -53,6 +53,19 @@ def create_account(tx: Transaction, name: str, *, now_seconds: float | None = No
     return NewAccount(account_id, key.access_key_id, key.secret)
 
 
+def create_member_account(tx: Transaction, name: str, email: str, *, now_seconds: float) -> str:
+    """The id of a new account whose root user has an address and no credentials: its organization's way in is a role.
+
+    Names are the organization's to check.
+    """
+    account_id = _random_account_id()
+    while ACCOUNTS.get(tx, (account_id,)) is not None:
+        account_id = _random_account_id()
+    record = Account(account_id=account_id, name=name, created_at=int(now_seconds), email=email)
+    ACCOUNTS.put(tx, (account_id,), record)
+    return account_id
+
+
 def create_operator(tx: Transaction, name: str = "operator", *, now_seconds: float | None = None) -> NewOperator:
     """The provider's own principal, which belongs to no customer account, with a key pair."""
     created_at = int(time.time() if now_seconds is None else now_seconds)
