@@ -70,11 +70,11 @@ class Situation:
         """The decision, made anew. Raises MalformedPolicy for a document that cannot be understood."""
         policies = Policies(
             _set(self.identity),
-            None if self.boundary is None else alone(_compiled(self.boundary)),
+            None if self.boundary is None else alone(compiled(self.boundary)),
             None if self.session is None else _set(self.session),
             tuple(_set(level) for level in self.scps),
             tuple(_set(level) for level in self.rcps),
-            None if self.endpoint is None else alone(_compiled(self.endpoint)),
+            None if self.endpoint is None else alone(compiled(self.endpoint)),
             management_account=self.management_account,
             resource_in_management_account=self.resource_in_management_account,
         )
@@ -85,7 +85,7 @@ class Situation:
             self.account_id,
             Context(self.context, resource_account=self.account_id),
             self.kind,
-            None if self.resource_policy is None else alone(_compiled(self.resource_policy)),
+            None if self.resource_policy is None else alone(compiled(self.resource_policy)),
             self.grants,
             self.encryption_context,
             self.default_allow,
@@ -94,9 +94,10 @@ class Situation:
 
 
 def _set(documents: tuple[Document, ...]) -> PolicySet:
-    return PolicySet(_compiled(one) for one in documents)
+    return PolicySet(compiled(one) for one in documents)
 
 
 @lru_cache(maxsize=2048)
-def _compiled(one: Document) -> Policy:
+def compiled(one: Document) -> Policy:
+    """The compiled policy, the same object for the same document. Raises MalformedPolicy."""
     return document.parse(one.text, one.type, origin=one.origin, resource_optional=True)

@@ -1,0 +1,201 @@
+"""Remedies told apart: which change is taken for which denial, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from freehold.authorization import cases
+from freehold.authorization.remedy import remedy
+
+A = "111122223333"
+B = "444455556666"
+ALICE = f"arn:aws:iam::{A}:user/alice"
+BUCKET = "arn:aws:s3:::reports"
+
+
+def policy(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def allow(action: Any = "*", resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def deny(action: Any = "*", resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Deny", "Action": action, "Resource": resource, **more}
+
+
+EVERYTHING = policy(allow())
+
+CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, str]], list[Any]]] = [
+    # what, request, policies, [(policy type, edit)], the statements of the last change
+    (
+        "nothing allows it",
+        {},
+        {},
+        [("identity", "new-policy")],
+        [allow("s3:GetObject", f"{BUCKET}/q1")],
+    ),
+    (
+        "a statement for exactly this action lacks the resource",
+        {"context": {"aws:x": "true"}},
+        {"identity": [policy(allow("s3:GetObject", f"{BUCKET}/q2", Condition={"Bool": {"aws:x": "true"}}))]},
+        [("identity", "extend-resource")],
+        [allow("s3:GetObject", [f"{BUCKET}/q2", f"{BUCKET}/q1"], Condition={"Bool": {"aws:x": "true"}})],
+    ),
+    (
+        "a statement for more actions is left alone",
+        {},
+        {"identity": [policy(allow(["s3:GetObject", "s3:PutObject"], f"{BUCKET}/q2"))]},
+        [("identity", "new-policy")],
+        [allow("s3:GetObject", f"{BUCKET}/q1")],
+    ),
+    (
+        "MFA is asked for",
+        {},
+        {"identity": [policy(allow("s3:*", Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}))]},
+        [("request", "ask-differently")],
+        [],
+    ),
+    (
+        "a deny without MFA",
+        {},
+        {
+            "identity": [
+                EVERYTHING,
+                policy(deny("*", Condition={"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}})),
+            ]
+        },
+        [("request", "ask-differently")],
+        [],
+    ),
+    (
+        "an address that the caller can't choose",
+        {"context": {"aws:SourceIp": "198.51.100.7"}},
+        {"identity": [policy(allow("s3:*", Condition={"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}))]},
+        [("identity", "new-policy")],
+        [allow("s3:GetObject", f"{BUCKET}/q1")],
+    ),
+    (
+        "a boundary, and the identity's side too",
+        {},
+        {"boundary": policy(allow("ec2:*"))},
+        [("identity", "new-policy"), ("boundary", "add-statement")],
+        [allow("s3:GetObject", f"{BUCKET}/q1")],
+    ),
+    (
+        "every level of the organization",
+        {},
+        {"identity": [EVERYTHING], "scps": [[policy(allow("ec2:*"))], [EVERYTHING], [policy(allow("kms:*"))]]},
+        [("scp", "add-statement"), ("scp", "add-statement")],
+        [allow("s3:GetObject", f"{BUCKET}/q1")],
+    ),
+    (
+        "a deny of two actions on everything",
+        {},
+        {"identity": [EVERYTHING, policy(deny(["s3:GetObject", "s3:PutObject"], Sid="No"))]},
+        [("identity", "narrow-deny")],
+        [
+            deny(["s3:PutObject"], Sid="No"),
+            {"Effect": "Deny", "Action": ["s3:GetObject"], "NotResource": [f"{BUCKET}/q1"]},
+        ],
+    ),
+    (
+        "an organization's deny goes on for everyone else",
+        {},
+        {"identity": [EVERYTHING], "scps": [[EVERYTHING, policy(deny("s3:GetObject"))]]},
+        [("scp", "narrow-deny")],
+        [
+            {"Effect": "Deny", "Action": ["s3:GetObject"], "NotResource": [f"{BUCKET}/q1"]},
+            {
+                "Effect": "Deny",
+                "Action": ["s3:GetObject"],
+                "Resource": [f"{BUCKET}/q1"],
+                "Condition": {"ArnNotEquals": {"aws:PrincipalArn": [ALICE]}},
+            },
+        ],
+    ),
+    (
+        "across accounts both sides are missing",
+        {"principal": f"arn:aws:iam::{B}:user/mallory"},
+        {},
+        [("resource", "new-policy"), ("identity", "new-policy")],
+        [allow("s3:GetObject", f"{BUCKET}/q1")],
+    ),
+    (
+        "a key policy that delegates to nobody",
+        {"action": "kms:Decrypt", "resource": f"arn:aws:kms:us-east-1:{A}:key/k"},
+        {
+            "identity": [EVERYTHING],
+            "resource": policy({**allow("kms:*"), "Principal": {"AWS": f"arn:aws:iam::{A}:user/bob"}}),
+        },
+        [("key", "add-statement")],
+        [{"Effect": "Allow", "Principal": {"AWS": ALICE}, "Action": "kms:Decrypt", "Resource": "*"}],
+    ),
+    (
+        "a role that trusts another",
+        {"action": "sts:AssumeRole", "resource": f"arn:aws:iam::{B}:role/r", "context": {"sts:ExternalId": "x"}},
+        {"identity": [EVERYTHING]},
+        [("trust", "new-policy")],
+        [{"Effect": "Allow", "Principal": {"AWS": ALICE}, "Action": "sts:AssumeRole"}],
+    ),
+    (
+        "a name with signs that patterns have",
+        {"resource": f"{BUCKET}/a*b?${{x}}"},
+        {},
+        [("identity", "new-policy")],
+        [allow("s3:GetObject", f"{BUCKET}/a${{*}}b${{?}}${{$}}{{x}}")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "request_", "policies", "taken", "statements"), CASES, ids=[c[0] for c in CASES])
+def test_the_smallest_change(
+    what: str, request_: Any, policies: Any, taken: list[tuple[str, str]], statements: list[Any]
+) -> None:
+    asked = {"principal": ALICE, "action": "s3:GetObject", "resource": f"{BUCKET}/q1", **request_}
+    case = {"request": asked, "policies": policies, "account_of_resource": B if "role/r" in asked["resource"] else A}
+    found = remedy(cases.situation(case))
+    assert found.enough
+    assert [(change.policy_type, change.edit) for change in found.changes] == taken
+    assert [dict(one) for one in found.changes[-1].statements] == statements
+    assert all(change.words.endswith(".") for change in found.changes)
+
+
+def test_a_change_that_opens_more_says_so() -> None:
+    case = {
+        "request": {"principal": ALICE, "action": "s3:GetObject", "resource": f"{BUCKET}/q1"},
+        "policies": {"identity": [EVERYTHING, policy(deny("s3:Get*", f"{BUCKET}/*"))]},
+    }
+    [change] = remedy(cases.situation(case)).changes
+    assert change.edit == "remove-statement"
+    assert "everything else" in change.warning
+
+
+def test_an_external_id_is_asked_for_before_a_trust_policy_is_changed() -> None:
+    trust = policy(
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": A},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"sts:ExternalId": "4711"}},
+        }
+    )
+    role = f"arn:aws:iam::{A}:role/r"
+    case = {
+        "request": {"principal": ALICE, "action": "sts:AssumeRole", "resource": role},
+        "policies": {"identity": [EVERYTHING], "resource": trust},
+    }
+    [change] = remedy(cases.situation(case)).changes
+    assert change.context == {"sts:ExternalId": "4711"}
+
+
+def test_what_no_policy_can_allow_has_no_change() -> None:
+    case = {
+        "request": {"principal": f"arn:aws:iam::{A}:root", "action": "sts:AssumeRole", "resource": "arn:aws:iam::1"}
+    }
+    found = remedy(cases.situation(case | {"account_of_resource": A}))
+    assert not found.enough
+    assert "may never do this" in found.obstacle
