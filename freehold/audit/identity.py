@@ -113,4 +113,8 @@ def _session(principal: Principal) -> dict[str, Any]:
             context["sessionIssuer"]["userName"] = principal.issuer_arn.rpartition("/")[2]
     if session.source_identity:
         context["sourceIdentity"] = session.source_identity
+    provider = principal.extra_context.get("aws:federatedprovider", "")
+    if provider and ":saml-provider/" not in provider:
+        said = {key: value for key, value in principal.extra_context.items() if key != "aws:federatedprovider"}
+        context["webIdFederationData"] = {"federatedProvider": provider, "attributes": said}
     return context

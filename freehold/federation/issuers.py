@@ -76,9 +76,7 @@ class Addresses:
             return Address(own[0], own)
         return Address(url, (url, *own), inward=True)
 
-    def provider_of(self, issuer: str) -> str:
-        """The name of the provider that a token's `iss` means."""
-        for name, url in self._mapped.items():
-            if issuer == url:
-                return name
-        return issuer.removeprefix("https://")
+    def providers_of(self, issuer: str) -> tuple[str, ...]:
+        """The names of the providers that a token's `iss` may mean: several where the operator mapped them to one."""
+        mapped = (name for name, url in self._mapped.items() if issuer == url)
+        return (*mapped, issuer.removeprefix("https://"))

@@ -64,12 +64,12 @@ class WebIdentities:
         self._keys = KeySets(self.fetcher)
         self._clock = clock
 
-    def claimed_provider(self, token: str) -> str:
-        """The provider that a token says it is from, not verified. Raises InvalidIdentity for what is no ID token."""
+    def claimed_providers(self, token: str) -> tuple[str, ...]:
+        """The providers that a token may say it is from, not verified. Raises InvalidIdentity for what is none."""
         issuer = _unverified(token)[1].get("iss")
         if not isinstance(issuer, str):
             raise InvalidIdentity("Missing a required claim: iss")
-        return self.addresses.provider_of(issuer)
+        return self.addresses.providers_of(issuer)
 
     async def verify(self, token: str, trusted: TrustedIssuer) -> WebIdentity:
         """Who the token speaks of. Raises InvalidIdentity, ExpiredIdentity, ProviderUnreachable.
