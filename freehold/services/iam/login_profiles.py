@@ -14,7 +14,7 @@ from typing import Any
 from freehold.authorization.permission import Permission
 from freehold.crypto import passwords
 from freehold.services.call import Call
-from freehold.services.iam import attempts, entities, password_policy, shapes
+from freehold.services.iam import attempts, entities, password_policy, records, shapes
 from freehold.services.iam.attempts import Counted, Limit, TooManyAttempts
 from freehold.services.iam.authorized import iam, on_entity, own_name
 from freehold.services.iam.credential_records import LOGIN_PROFILES, SIGNED_IN, LoginProfile
@@ -212,7 +212,9 @@ def change_permission(reader: Reader, account_id: str, user_arn: str) -> Permiss
     """
     policy = password_policy.of_account(reader, account_id)
     granted = policy is not None and policy.users_may_change
-    return Permission("iam:ChangePassword", user_arn, account_id, default_allow=granted)
+    user = records.entity_at(reader, user_arn)
+    context = {} if user is None else entities.resource_tags(user)
+    return Permission("iam:ChangePassword", user_arn, account_id, context, default_allow=granted)
 
 
 def _may_change(call: Call, params: Params) -> list[Permission]:
