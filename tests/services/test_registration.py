@@ -11,7 +11,13 @@ from freehold.services.operation import REGISTRY, no_permission, operation
 
 catalogue()
 
-WITHOUT_PERMISSION = {"sts.GetCallerIdentity", "s3.DeleteObjects"}
+WITHOUT_PERMISSION = {
+    "freehold.SignIn",
+    "freehold.SignInWithToken",
+    "freehold.SignOut",
+    "s3.DeleteObjects",
+    "sts.GetCallerIdentity",
+}
 
 
 def _needs_none(name: str) -> bool:
@@ -37,5 +43,15 @@ def test_who_needs_no_permission_is_known_by_name() -> None:
         assert (REGISTRY[name].permissions.__doc__ or "").strip(), f"{name} does not say why"
 
 
-def test_only_s3_may_be_called_without_a_signature() -> None:
-    assert {name.partition(".")[0] for name, each in REGISTRY.items() if each.anonymous} == {"s3"}
+UNSIGNED = {
+    "freehold.SignIn",
+    "freehold.SignInWithToken",
+    "sts.AssumeRoleWithSAML",
+    "sts.AssumeRoleWithWebIdentity",
+}
+"""Whoever brings a password, a token or an assertion signs nothing. S3's public objects are the policies' to allow."""
+
+
+def test_what_may_be_called_without_a_signature_is_known_by_name() -> None:
+    found = {name for name, each in REGISTRY.items() if each.anonymous and not name.startswith("s3.")}
+    assert found == UNSIGNED
