@@ -73,7 +73,7 @@ async def verified(call: Call, token: str, trusted: TrustedIssuer) -> WebIdentit
     if trusted.provider == COGNITO:
         from freehold.services.cognito_identity import tokens
 
-        return tokens.verify(call, token)
+        return tokens.verify(call.app, token)
     return await call.app.web_identities.verify(token, trusted)
 
 

@@ -49,7 +49,7 @@ def condition_keys(identity: WebIdentity) -> dict[str, ContextValue]:
         keys[f"{provider}:amr"] = tuple(methods)
     for name in ("email", *FURTHER.get(provider, ())):
         value = claims.get(name)
-        if _is_text(value):
+        if isinstance(value, str) and _is_text(value):
             keys[f"{provider}:{name}"] = value
     return keys
 
