@@ -69,6 +69,7 @@ class App:
         self.web_identities = WebIdentities(settings, self.clock)
         self.last_uses = LastUses(self.records)
         self.passwords = PasswordThread()
+        self.sign_in_devices = Sealer(root_key.sealing_key("sign-in devices"))
         self.endpoints = EndpointDirectory(self.cache)
         self.pool = ThreadPoolExecutor(BULK_THREADS, thread_name_prefix="freehold-bulk")
         self.audit = AuditLog(settings.audit, self.records, root_key, self.clock, worker=worker)

@@ -24,7 +24,7 @@ _MOST_TEXT: Final = 1024
 class SignIn:
     """What is to be told. `identity` is CloudTrail's `userIdentity`; `account_id` is empty when there's no such one.
 
-    `failure`: CloudTrail's words for why it failed, where the caller was told less.
+    `failure`: CloudTrail's words for why it failed; empty for a success, and where the caller was told as much.
     """
 
     name: str = "ConsoleLogin"
@@ -56,7 +56,7 @@ def event(call: Call, told: SignIn, error: Exception | None, event_id: str) -> d
         "sourceIPAddress": request.source_ip,
         "userAgent": request.headers.get("user-agent", "")[:_MOST_TEXT],
         "requestParameters": None,
-        "responseElements": {told.name: "Success" if error is None else "Failure"},
+        "responseElements": {told.name: "Failure" if error is not None or told.failure else "Success"},
         "additionalEventData": additional,
         "requestID": call.request_id,
         "eventID": event_id,
@@ -66,9 +66,11 @@ def event(call: Call, told: SignIn, error: Exception | None, event_id: str) -> d
         "recipientAccountId": told.account_id,
         "eventCategory": "Management",
     }
-    if error is not None:
+    if told.failure:
+        made["errorMessage"] = told.failure
+    elif error is not None:
         shown = error if isinstance(error, AwsError) else InternalFailure()
-        made["errorMessage"] = told.failure or shown.message[:_MOST_TEXT]
+        made["errorMessage"] = shown.message[:_MOST_TEXT]
     if request.secure:
         made["tlsDetails"] = {"clientProvidedHostHeader": host}
     return made

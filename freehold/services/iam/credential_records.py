@@ -95,6 +95,7 @@ class PendingSignIn(Record, kw_only=True):
     account_id: str
     identity: str
     """CloudTrail's `userIdentity`, as JSON."""
+    arn: str
 
     def __repr__(self) -> str:
         return f"PendingSignIn({self.access_key_id})"
