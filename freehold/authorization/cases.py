@@ -40,7 +40,7 @@ def situation(case: Mapping[str, Any], name: str = "case") -> Situation:
         raise MalformedCases(f"{name}: account_of_resource is not 12 digits.")
     account_id = owner or testing._account_in(resource) or who.account_id
     management_account = testing._flag(name, request, "management_account")
-    kind = testing._kind(action.partition(":")[0].lower(), action.lower(), resource)
+    kind = testing.kind_of_request(action.partition(":")[0].lower(), action.lower(), resource)
     session = testing._list(name, policies, "session")
     return Situation(
         principal,

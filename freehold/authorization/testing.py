@@ -139,7 +139,7 @@ def _run(number: int, case: Any) -> CaseResult:
     return CaseResult(name, expect, found.result, found.why)
 
 
-def _kind(service: str, action: str, resource: str) -> Kind:
+def kind_of_request(service: str, action: str, resource: str) -> Kind:
     """Which rules hold for the resource's policy."""
     if service == "kms" and action not in _KMS_WITHOUT_A_KEY and ":alias/" not in resource:
         return "key"
@@ -177,7 +177,7 @@ def evaluate(
         raise MalformedCases(f"the action {action[:100]!r} is not of the form service:Name.")
     who = caller(principal_of(principal, role))
     service = action.partition(":")[0].lower()
-    kind = _kind(service, action.lower(), resource)
+    kind = kind_of_request(service, action.lower(), resource)
     if account_of_resource is not None and not (
         isinstance(account_of_resource, str) and _ACCOUNT.fullmatch(account_of_resource)
     ):
