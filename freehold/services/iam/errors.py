@@ -23,6 +23,7 @@ LimitExceeded = aws_error("LimitExceeded", 409)
 MalformedPolicyDocument = aws_error("MalformedPolicyDocument", 400)
 NoSuchEntity = aws_error("NoSuchEntity", 404)
 PasswordPolicyViolation = aws_error("PasswordPolicyViolation", 400)
+PolicyEvaluation = aws_error("PolicyEvaluation", 500)
 PolicyNotAttachable = aws_error("PolicyNotAttachable", 400)
 ReportExpired = aws_error(
     "ReportExpired",
