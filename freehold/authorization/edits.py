@@ -195,7 +195,7 @@ def _for_resource(current: Situation) -> Candidate:
         return _added(current, current.resource_policy, statement, lambda to: replace(current, resource_policy=to))
     document = {"Version": "2012-10-17", "Statement": [statement]}
     new = Document(current.kind, current.resource, "").with_json(document)
-    words = f"Give {_owner(current)} a {NAMES[current.kind]} that allows {_what(current)} to {_whom(current)}."
+    words = f"Have the {NAMES[current.kind]} of {_owner(current)} allow {_what(current)} to {_whom(current)}."
     change = Change(
         current.kind, "", "new-policy", words, (statement,), document=document, warning=_public(current.principal)
     )

@@ -97,8 +97,9 @@ def get_request_authorization_details(call: Call, params: Params) -> Result:
         raise ValidationException("The nextToken is not one that this authorization id gave.")
     evaluations = []
     for decision in decisions[first : first + EVALUATIONS_A_PAGE]:
-        own = decision.request.context
-        context = {key: own[key] for key in found.decisions[decisions.index(decision)].context}
+        held = decision.request.context
+        context = {key: held[key] for key in found.decisions[decisions.index(decision)].context}
+        context["aws:resourceaccount"] = held["aws:resourceaccount"]
         evaluations.append(checks.evaluation(decision) | {"context": _shown(context)})
     result: Result = {
         "requestContext": _shown(found.context),

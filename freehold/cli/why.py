@@ -1,0 +1,226 @@
+"""`freehold why`: a denial told in words, with the smallest change that would have allowed it.
+
+Asks the server (or AWS) for the details of one authorization id, and works the answer out here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from freehold.cli.output import Problem, print_json
+
+if TYPE_CHECKING:
+    from freehold.authorization.decide import Decision
+    from freehold.authorization.remedy import Remedy
+    from freehold.cli.authorization_details import Denied
+
+_MARKS = {
+    "ALLOW": ("✔", "green", "allowed"),
+    "NO_IMPACT": ("·", "dim", "nothing is said, and nothing is needed"),
+    "IMPLICIT_DENY": ("✘", "yellow", "not allowed"),
+    "EXPLICIT_DENY": ("✘", "red", "denied"),
+}
+_CHECKS = {
+    "SERVICE_CONTROL_POLICY": "Service control policies",
+    "RESOURCE_CONTROL_POLICY": "Resource control policies",
+    "VPC_ENDPOINT": "VPC endpoint policy",
+    "RESOURCE": "Resource's policy",
+    "PRINCIPAL": "Principal's policies",
+    "PERMISSIONS_BOUNDARY": "Permissions boundary",
+    "SESSION": "Session policies",
+}
+_VERDICTS = {
+    "SERVICE_CONTROL_POLICY": "service control policies",
+    "RESOURCE_CONTROL_POLICY": "resource control policies",
+    "VPC_ENDPOINT": "VPC endpoint policy",
+    "PRINCIPAL": "identity-based policies",
+    "PERMISSIONS_BOUNDARY": "permissions boundary",
+    "SESSION": "session policies",
+}
+
+
+def why(
+    authorization_id: Annotated[
+        str, typer.Argument(help="The id at the end of an access-denied message.", metavar="AUTHORIZATION_ID")
+    ],
+    endpoint: Annotated[
+        str | None, typer.Option(help="The server's endpoint [default: the profile's].", metavar="URL")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="AWS profile to ask with.", metavar="NAME")] = None,
+    ca_bundle: Annotated[
+        str | None, typer.Option(help="PEM file to verify an https endpoint with.", metavar="FILE")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Tell why a request was denied, and the smallest change that would have allowed it.
+
+    Needs iam:GetRequestAuthorizationDetails and iam:GetRequestAuthorizationPolicy in the account of the principal that
+    was denied. The change is worked out by deciding again with each candidate applied; nothing is changed.
+
+    Example: freehold why 0tozcwnwky9oiwxu1ez9bhxgcy --endpoint http://127.0.0.1:4600 --profile freehold
+    """
+    from freehold.cli.authorization_details import read
+    from freehold.cli.clients import client_of
+
+    client = client_of("iam-toolbox", endpoint, profile=profile, verify=ca_bundle)
+    details, documents = _asked(client, authorization_id)
+    told = [_Told(one) for one in read(details, documents)]
+    if as_json:
+        print_json(
+            {
+                "authorization_id": authorization_id,
+                "context": details["requestContext"],
+                "evaluations": [one.as_json() for one in told],
+            }
+        )
+        return
+    _print(authorization_id, details["requestContext"], told)
+
+
+def _asked(client: Any, authorization_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All pages as one answer, and the documents of its policies."""
+    from botocore.exceptions import ClientError
+
+    from freehold.cli.operator_client import called
+
+    if not (authorization_id.isascii() and authorization_id.isalnum() and len(authorization_id) <= 256):
+        raise Problem("an authorization id is made of lower-case letters and digits")
+    details = called(client.get_request_authorization_details, authorizationId=authorization_id)
+    token = details.get("nextToken")
+    while token:
+        page = called(client.get_request_authorization_details, authorizationId=authorization_id, nextToken=token)
+        details["evaluations"] += page["evaluations"]
+        token = page.get("nextToken")
+    documents = {}
+    for uri in dict.fromkeys(policy["uri"] for policy in details["policies"]):
+        try:
+            answer = client.get_request_authorization_policy(authorizationId=authorization_id, policyUri=uri)
+            documents[uri] = answer["policyDocument"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise Problem(f"{error.response['Error']['Code']}: {error.response['Error']['Message']}") from None
+    return details, documents
+
+
+class _Told:
+    """One evaluation, decided again where that can be done."""
+
+    def __init__(self, denied: Denied) -> None:
+        from freehold.authorization.remedy import remedy
+
+        self.denied = denied
+        self.evaluation = denied.evaluation
+        self.decision: Decision | None = None
+        self.remedy: Remedy | None = None
+        if denied.situation is not None:
+            self.decision = denied.situation.decision()
+            if not self.decision.allowed:
+                self.remedy = remedy(denied.situation)
+
+    def findings(self, check_type: str) -> list[str]:
+        """What statements of a type said, with the condition that failed."""
+        from freehold.authorization import explain
+
+        if self.decision is None:
+            return []
+        wanted = _VERDICTS.get(check_type) or explain._NAMES[self.decision.request.kind]
+        lines = []
+        for verdict in explain.verdicts(self.decision):
+            if verdict.policy_type == wanted:
+                for one in verdict.findings:
+                    said = f"{one.effect} applies" if one.applies else f"{one.effect} does not apply: {one.why}"
+                    lines.append(f"{one.statement} of {one.policy}: {said}")
+        return list(dict.fromkeys(lines))
+
+    def deciding(self) -> str:
+        """The statement that decided, or what was missing."""
+        from freehold.authorization import explain
+
+        if self.decision is None:
+            return ""
+        statement = self.decision.statement
+        if statement is not None:
+            return explain._place(statement)
+        return explain.why(self.decision).partition(" because ")[2] or explain.why(self.decision)
+
+    def as_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "action": self.evaluation["action"],
+            "resource": self.evaluation["resource"],
+            "effect": self.evaluation.get("evaluatedEffect"),
+            "decided_by": self.deciding(),
+            "checks": [
+                {**check, "findings": self.findings(check["checkType"])}
+                for check in self.evaluation.get("checks") or ()
+            ],
+        }
+        if self.remedy is not None:
+            found["remedy"] = self.remedy.as_json()
+        if self.denied.note:
+            found["note"] = self.denied.note
+        return found
+
+
+def _print(authorization_id: str, context: dict[str, Any], told: list[_Told]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+
+    def line(*parts: Any, indent: int = 0) -> None:
+        # Not wrapped, so that statements can be copied.
+        console.print(Text.assemble(" " * indent, *parts), soft_wrap=True)
+
+    for one in told:
+        effect = one.evaluation.get("evaluatedEffect", "")
+        allowed = effect == "ALLOW"
+        line(("Allowed" if allowed else "Denied", "bold green" if allowed else "bold red"), " ",
+             (one.evaluation["action"], "bold"), f" on {one.evaluation['resource']}")  # fmt: skip
+        line(f"by {context.get('aws:PrincipalArn', '?')}", indent=2)
+        line(f"at {context.get('aws:CurrentTime', '?')} from {context.get('aws:SourceIp', '?')}", indent=2)
+        for check in one.evaluation.get("checks") or ():
+            mark, style, says = _MARKS[check["evaluatedEffect"]]
+            target = f" ({check['targetArn']})" if check.get("targetArn") else ""
+            name = _CHECKS.get(check["checkType"], check["checkType"])
+            line((f"{mark} ", style), (f"{name}{target}: ", "bold"), says, indent=2)
+            if not allowed:
+                for finding in one.findings(check["checkType"]):
+                    line((finding, "dim"), indent=6)
+        if allowed:
+            console.print()
+            continue
+        deciding = one.deciding()
+        if deciding:
+            line("Decided by: ", deciding, indent=2)
+        console.print()
+        _print_remedy(line, one)
+        console.print()
+
+
+def _print_remedy(line: Any, one: _Told) -> None:
+    import json
+
+    found = one.remedy
+    if found is None:
+        line(f"What would have allowed it can't be told: {one.denied.note}", indent=2)
+        return
+    if not found.enough and not found.changes:
+        line(("Nothing would have allowed it: ", "bold"), found.obstacle, indent=2)
+        return
+    many = len(found.changes) > 1
+    title = (
+        "What would have allowed it, all of it together:" if many else "The smallest change that would have allowed it:"
+    )
+    line((title, "bold"), indent=2)
+    for number, change in enumerate(found.changes, 1):
+        line(f"{number}. {change.words}" if many else change.words, indent=4)
+        for statement in change.statements:
+            line((json.dumps(statement, ensure_ascii=False), "cyan"), indent=7)
+        if change.warning:
+            line(("Mind: ", "yellow"), change.warning, indent=7)
+    if not found.enough:
+        line(("That is not enough: ", "bold"), found.obstacle, indent=4)
+    for change in found.instead:
+        line(("Or instead: ", "bold"), change.words, indent=4)

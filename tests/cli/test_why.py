@@ -1,0 +1,80 @@
+"""`freehold why` against a live server: the words, the JSON, and a change that really helps."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+
+def why(aws: Any, authorization_id: str, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {
+        "AWS_ACCESS_KEY_ID": aws.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": aws.secret_access_key,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    command = [sys.executable, "-m", "freehold", "why", authorization_id, "--endpoint", aws.endpoint, *words]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+
+
+def denied(ask: Any, **params: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        ask(**params)
+    found = re.search(r"freehold why ([0-9a-z]{26}) for", str(caught.value))
+    assert found
+    return found[1]
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def test_the_proposed_change_made_by_hand_allows_the_call(aws: Any) -> None:
+    bob = aws.new_user("bob")
+    aws.s3.create_bucket(Bucket=f"why-{aws.account_id}")
+    aws.s3.put_object(Bucket=f"why-{aws.account_id}", Key="k", Body=b"x")
+    ask = {"Bucket": f"why-{aws.account_id}", "Key": "k"}
+    authorization_id = denied(bob.s3.get_object, **ask)
+    told = why(aws, authorization_id)
+    assert told.returncode == 0, told.stderr
+    assert "Denied s3:GetObject" in told.stdout
+    assert "The smallest change that would have allowed it:" in told.stdout
+    found = json.loads(why(aws, authorization_id, "--json").stdout)
+    [change] = found["evaluations"][0]["remedy"]["changes"]
+    aws.iam.put_user_policy(UserName="bob", PolicyName="fix", PolicyDocument=json.dumps(change["document"]))
+    assert bob.s3.get_object(**ask)["Body"].read() == b"x"
+
+
+def test_all_changes_are_listed_when_several_types_refuse(aws: Any) -> None:
+    boundary = aws.iam.create_policy(
+        PolicyName="b", PolicyDocument=policy({"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    )["Policy"]["Arn"]
+    bob = aws.new_user("bob")
+    aws.iam.put_user_permissions_boundary(UserName="bob", PermissionsBoundary=boundary)
+    told = why(aws, denied(bob.iam.list_users)).stdout
+    assert "What would have allowed it, all of it together:" in told
+    assert "1. Add an identity-based policy to" in told
+    assert f"2. Add a statement to the permissions boundary {boundary}" in told
+    assert "Permissions boundary: not allowed" in told
+
+
+def test_the_failed_condition_and_the_deciding_statement_are_told(aws: Any) -> None:
+    statement = {"Sid": "Office", "Effect": "Allow", "Action": "iam:*", "Resource": "*",
+                 "Condition": {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}}  # fmt: skip
+    bob = aws.new_user("bob", json.loads(policy(statement)))
+    told = why(aws, denied(bob.iam.list_users)).stdout
+    assert "its condition IpAddress on aws:SourceIp wants '203.0.113.0/24'" in told
+
+
+def test_an_unknown_id_is_one_line(aws: Any) -> None:
+    for text in ("0" * 26, "no-id!", "../../x"):
+        told = why(aws, text)
+        assert told.returncode == 1
+        assert told.stderr.startswith("freehold: ")
+        assert told.stderr.count("\n") == 1
