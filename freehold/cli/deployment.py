@@ -86,14 +86,17 @@ def init(
                 say(f"Profile {name} written to {path}")
 
 
-def _issuer(text: str) -> tuple[str, str]:
-    """`NAME=URL` of --issuer."""
+def _issuers(texts: list[str]) -> tuple[tuple[str, str], ...]:
+    """The `NAME=URL` of each --issuer."""
     from freehold.federation.issuers import BadIssuer, mapping
 
     try:
-        return mapping(text)
+        mapped = tuple(mapping(text) for text in texts)
     except BadIssuer as error:
         raise Problem(str(error)) from None
+    if len(dict(mapped)) != len(mapped):
+        raise Problem("--issuer names each provider once")
+    return mapped
 
 
 def serve(
@@ -139,6 +142,8 @@ def serve(
 
     if (tls_cert is None) != (tls_key is None):
         raise Problem("--tls-cert and --tls-key go together")
+    if issuer_ca is not None and not issuer_ca.is_file():
+        raise Problem(f"--issuer-ca: there is no file {issuer_ca}")
     directory, key_file = _paths(data, root_key)
     settings = Settings(
         data=directory,
@@ -151,7 +156,7 @@ def serve(
         tls_key=tls_key,
         movable_clock=movable_clock,
         host_names=tuple(host_name or ()),
-        issuers=tuple(_issuer(text) for text in issuer or ()),
+        issuers=_issuers(issuer or []),
         issuer_ca=None if issuer_ca is None else issuer_ca.absolute(),
     )
 
