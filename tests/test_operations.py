@@ -54,7 +54,7 @@ def test_the_command_prints_what_the_registry_has() -> None:
 
 
 def _source(service: str) -> str:
-    folder = ROOT / "freehold" / "services" / service
+    folder = ROOT / "freehold" / "services" / service.replace("-", "_")
     return "\n".join(path.read_text() for path in folder.glob("*.py"))
 
 

@@ -27,6 +27,13 @@ READ_NAMES: Final = frozenset(
 )
 """Operations that change nothing, whatever they are called."""
 
+WRITE_NAMES: Final = frozenset(
+    f"cognito-identity.{name}"
+    for name in ("GetCredentialsForIdentity", "GetId", "GetOpenIdToken", "GetOpenIdTokenForDeveloperIdentity")
+)
+"""Operations that change something, whatever they are called.
+https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-info-in-cloudtrail.html"""
+
 DATA_NAMES: Final = frozenset(
     f"s3.{name}"
     for name in (
@@ -53,7 +60,7 @@ class Described:
         self.service = service
         self.name = name
         self.source = OWN_SOURCE if service == "freehold" else f"{service}.amazonaws.com"
-        self.read_only = full_name in READ_NAMES or name.startswith(READ_PREFIXES)
+        self.read_only = full_name in READ_NAMES or (name.startswith(READ_PREFIXES) and full_name not in WRITE_NAMES)
         self.data = full_name in DATA_NAMES
         self.answers = not self.read_only or service == "sts"
         """Whether the answer is in the event. STS's shows who got which credentials; CloudTrail does the same."""

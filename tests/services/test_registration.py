@@ -12,6 +12,9 @@ from freehold.services.operation import REGISTRY, no_permission, operation
 catalogue()
 
 WITHOUT_PERMISSION = {
+    "cognito-identity.GetId",
+    "cognito-identity.GetOpenIdToken",
+    "cognito-identity.UnlinkIdentity",
     "freehold.SignIn",
     "freehold.SignInWithToken",
     "freehold.SignOut",
@@ -44,6 +47,10 @@ def test_who_needs_no_permission_is_known_by_name() -> None:
 
 
 UNSIGNED = {
+    "cognito-identity.GetCredentialsForIdentity",
+    "cognito-identity.GetId",
+    "cognito-identity.GetOpenIdToken",
+    "cognito-identity.UnlinkIdentity",
     "freehold.SignIn",
     "freehold.SignInWithToken",
     "sts.AssumeRoleWithSAML",
