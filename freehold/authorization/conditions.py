@@ -115,11 +115,6 @@ def _binary(text: str) -> bytes:
 Build: TypeAlias = Callable[[tuple[str, ...]], Test]
 
 
-def _equals_ignoring_case(wanted: tuple[str, ...]) -> Test:
-    among = frozenset(text.lower() for text in wanted)
-    return lambda value: value.lower() in among
-
-
 def _boolean(wanted: tuple[str, ...]) -> Test:
     among = frozenset(text.lower() for text in wanted)
     if not among <= {"true", "false"}:
@@ -197,8 +192,8 @@ def _like_arn(template: Template) -> Test:
     """Each of the six components on its own: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
     parts = match.arn_parts(match.complete_arn(template))
     if parts is None:
-        # A lone asterisk stands for any ARN; anything else that isn't an ARN matches none.
-        return (lambda value: value.count(":") >= 5) if template == (match.STAR,) else (lambda value: False)
+        # A lone asterisk: any ARN. (Whatever else has fewer than six parts has been completed.)
+        return lambda value: value.count(":") >= 5
     tests = [match.text_test(part) for part in parts]
 
     def test(value: str) -> bool:
