@@ -6,9 +6,6 @@ _SSH = "SSH keys are for CodeCommit, which is not implemented"
 _CREDENTIALS = "service-specific credentials are for services that are not implemented"
 _ORGANIZATIONS = "organizations are not implemented"
 _DELEGATION = "delegation requests are not implemented"
-_LAST_USED = "what was used when is not tracked per identity; see the audit log"
-_SIMULATION = "policy simulation is not implemented over the API; `freehold policy test` evaluates policies"
-_FEDERATION = "outbound web identity federation is not implemented"
 _TEMPLATES = "role templates are not implemented"
 _PROPERTIES = "account properties are not implemented"
 
@@ -24,25 +21,18 @@ NOT_IMPLEMENTED = {
     "DeleteSigningCertificate": _SIGNING,
     "DisableOrganizationsRootCredentialsManagement": _ORGANIZATIONS,
     "DisableOrganizationsRootSessions": _ORGANIZATIONS,
-    "DisableOutboundWebIdentityFederation": _FEDERATION,
     "EnableOrganizationsRootCredentialsManagement": _ORGANIZATIONS,
     "EnableOrganizationsRootSessions": _ORGANIZATIONS,
-    "EnableOutboundWebIdentityFederation": _FEDERATION,
     "GenerateOrganizationsAccessReport": _ORGANIZATIONS,
-    "GenerateServiceLastAccessedDetails": _LAST_USED,
     "GetAccountProperties": _PROPERTIES,
     "GetDelegationRequest": _DELEGATION,
     "GetHumanReadableSummary": _DELEGATION,
     "GetOrganizationsAccessReport": _ORGANIZATIONS,
-    "GetOutboundWebIdentityFederationInfo": _FEDERATION,
     "GetRoleTemplateVersion": _TEMPLATES,
     "GetSSHPublicKey": _SSH,
     "GetServerCertificate": _CERTIFICATES,
-    "GetServiceLastAccessedDetails": _LAST_USED,
-    "GetServiceLastAccessedDetailsWithEntities": _LAST_USED,
     "ListDelegationRequests": _DELEGATION,
     "ListOrganizationsFeatures": _ORGANIZATIONS,
-    "ListPoliciesGrantingServiceAccess": _SIMULATION,
     "ListSSHPublicKeys": _SSH,
     "ListServerCertificateTags": _CERTIFICATES,
     "ListServerCertificates": _CERTIFICATES,
