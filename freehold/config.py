@@ -46,6 +46,8 @@ class Settings:
     alone may be inside one's own network (docs/federation.md)."""
     issuer_ca: Path | None = None
     """Certificate authorities (PEM) that identity providers' certificates are verified with, beside the system's."""
+    public_url: str = ""
+    """`https://HOST[:PORT]` under which others reach this server: the base of issuers of outbound tokens."""
     graceful_seconds: int = 30
     """How long requests in flight may take to finish on SIGTERM."""
 

@@ -31,6 +31,7 @@ from freehold.protocol.codec import codec, serialize_error
 from freehold.protocol.models import OperationModel
 from freehold.protocol.route import Route, Router
 from freehold.services.call import Call
+from freehold.services.iam import outbound_federation
 from freehold.services.operation import REGISTRY, SERVED, Operation, Params, Result, why_not
 from freehold.storage.blobs import CorruptBlob
 from freehold.storage.records import CorruptRecord, StorageFull, Transaction
@@ -75,6 +76,10 @@ class Pipeline:
         request_id = new_request_id()
         service = claimed_service(request)
         model: OperationModel | None = None
+        if service is None and request.raw_path.startswith(outbound_federation.PREFIX):
+            document = self._public_document(request)
+            if document is not None:
+                return document
         try:
             if service is not None:
                 service = self._router.meant(request, service)
@@ -112,6 +117,16 @@ class Pipeline:
         except AuditUnavailable:
             refusal = ServiceUnavailable("The audit log cannot be written; the request was refused.")
         return serialize_error(route.service, model, refusal, request_id, request)
+
+    def _public_document(self, request: Request) -> Response | None:
+        """An issuer's metadata or keys, for anybody; under a bucket's own host the path is a key's."""
+        if self._router.bucket_of(request.headers.get("host", "")) is not None:
+            return None
+        try:
+            return outbound_federation.public_document(self.app, request)
+        except Exception as error:
+            _as_aws_error(error)
+            return None
 
     async def _through(self, call: Call, route: Route) -> Result:
         """Authenticate, take in, validate, authorize, operate and audit. Raises what becomes the refusal."""

@@ -99,6 +99,18 @@ def _issuers(texts: list[str]) -> tuple[tuple[str, str], ...]:
     return mapped
 
 
+def _public_url(text: str) -> str:
+    from freehold.federation.issuers import BadIssuer, check_url
+
+    try:
+        check_url(text)
+    except BadIssuer:
+        text = ""
+    if not text or "/" in text.removeprefix("https://").removesuffix("/"):
+        raise Problem("--public-url is https://HOST[:PORT]")
+    return text.removesuffix("/")
+
+
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = DEFAULT_PORT,
@@ -123,6 +135,10 @@ def serve(
     ] = None,
     issuer_ca: Annotated[
         Path | None, typer.Option(help="Authorities (PEM) of identity providers' certificates.", metavar="FILE")
+    ] = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(help="https URL of this server for others, who verify outbound tokens by it.", metavar="URL"),
     ] = None,
     movable_clock: Annotated[
         bool, typer.Option("--movable-clock", help="Let the operator move the clock forward (for tests).")
@@ -158,6 +174,7 @@ def serve(
         host_names=tuple(host_name or ()),
         issuers=_issuers(issuer or []),
         issuer_ca=None if issuer_ca is None else issuer_ca.absolute(),
+        public_url="" if public_url is None else _public_url(public_url),
     )
 
     def ready(endpoint: str) -> None:

@@ -3,5 +3,4 @@
 NOT_IMPLEMENTED = {
     "AssumeRoot": "centralized root access needs an organization, and organizations are not implemented",
     "GetDelegatedAccessToken": "delegation requests are not implemented",
-    "GetWebIdentityToken": "outbound web identity federation is not implemented",
 }

@@ -16,6 +16,7 @@ from freehold.federation.identity import FederationRefused, InvalidIdentity, Web
 from freehold.federation.oidc import TrustedIssuer
 from freehold.services.call import Call
 from freehold.services.iam import oidc_providers
+from freehold.services.iam.outbound_federation import PREFIX
 from freehold.services.operation import Params, Result, operation
 from freehold.services.sts import federated, web_identity_claims
 from freehold.services.sts.errors import ValidationError
@@ -41,6 +42,7 @@ async def _identify(call: Call, params: Params) -> None:
     account_id = federated.account_of_role(role_arn)
     try:
         claimed = call.app.web_identities.claimed_providers(token)
+        _refuse_own(call, claimed)
         principal, trusted = _trusted(call, account_id, role_arn, claimed)
         call.principal = federated.caller(account_id, principal)
         identity = await verified(call, token, trusted)
@@ -48,6 +50,16 @@ async def _identify(call: Call, params: Params) -> None:
     except FederationRefused as error:
         raise federated.refusal(error) from None
     call.prepared = identity, vouched
+
+
+def _refuse_own(call: Call, claimed: tuple[str, ...]) -> None:
+    """What GetWebIdentityToken gives is for others, as on AWS: here it would make a session outlive its end.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_outbound_getting_started.html
+    """
+    own = call.app.settings.public_url.removeprefix("https://")
+    if own and any(name.startswith(own + PREFIX) for name in claimed):
+        raise InvalidIdentity("Tokens of GetWebIdentityToken cannot be used to assume roles here.")
 
 
 def _trusted(call: Call, account_id: str, role_arn: str, claimed: tuple[str, ...]) -> tuple[str, TrustedIssuer]:
