@@ -80,8 +80,9 @@ def _is_of_region(call: Call, pool: Pool) -> bool:
 
 
 def _admit(call: Call, pool: Pool) -> None:
+    """A signature counts for nothing here; that of another account would hide the call from the pool's own trail."""
     call.region = pool.region
-    if call.principal.kind == "anonymous":
+    if call.principal.account_id != pool.account_id:
         call.principal = _guest_of(pool.account_id)
         call.account_id = pool.account_id
     call.resources.append(("AWS::Cognito::IdentityPool", pool.arn))

@@ -121,6 +121,9 @@ def _adding(reader: Reader, pool: Pool, identity_id: str, add: tuple[Link, ...],
     identity = IDENTITIES.get(reader, (pool.pool_id, identity_id))
     if identity is None:
         raise no_identity(identity_id)
+    theirs = {link.provider for link in identity.links if link.provider != pool.developer_provider}
+    if any(link.provider in theirs for link in add):
+        raise ResourceConflict("The identity already has another login of the same provider.")
     return Plan(identity_id, _limited(add, len(identity.links)), merged=merged)
 
 

@@ -59,16 +59,27 @@ async def _verified(call: Call, pool: Pool, provider: str, token: str) -> Login:
                 "OpenID Connect ID tokens are."
             )
         identity = await call.app.web_identities.verify(token, trusted)
+        link = _link(provider, identity.subject)
     except FederationRefused as refused:
         raise _refusal(refused) from None
-    link = Link(provider=provider, subject=identity.subject)
     return Login(link, _names(pool, provider, identity.audience), identity.audience, identity.claims)
 
 
+def _link(provider: str, subject: str) -> Link:
+    """Raises InvalidIdentity for a subject that can't be kept."""
+    if len(subject) > _MOST_SUBJECT:
+        raise InvalidIdentity(f"The subject has at most {_MOST_SUBJECT} characters")
+    try:
+        subject.encode()
+    except UnicodeEncodeError:
+        raise InvalidIdentity("The subject is not text in Unicode") from None
+    return Link(provider=provider, subject=subject)
+
+
 def _names(pool: Pool, provider: str, audience: str) -> tuple[str, ...]:
-    """A user pool is called by its application, an OpenID Connect provider by its host or its ARN."""
+    """A user pool is called by its application or itself, an OpenID Connect provider by its host or its ARN."""
     if any(one.provider_name == provider for one in pool.cognito_providers):
-        return (f"{provider}:{audience}",)
+        return f"{provider}:{audience}", provider
     return (provider, *(arn for arn in pool.oidc_arns if arn.endswith(f":oidc-provider/{provider}")))
 
 
@@ -114,8 +125,6 @@ def _by_saml(call: Call, pool: Pool, provider_arn: str, encoded: str) -> Login:
     )
     if assertion.one_time:
         raise InvalidIdentity("The SAML assertion is for one use, and signing in takes several.")
-    if len(assertion.subject) > _MOST_SUBJECT:
-        raise InvalidIdentity(f"The subject has at most {_MOST_SUBJECT} characters")
     claims: dict[str, Any] = {
         name: values[0] if len(values) == 1 else list(values) for name, values in assertion.attributes.items()
     }
@@ -124,7 +133,7 @@ def _by_saml(call: Call, pool: Pool, provider_arn: str, encoded: str) -> Login:
         part.strip() for pair in offered for part in pair if len(pair) == 2 and ":role/" in part
     ]
     claims |= {"sub": assertion.subject, "aud": assertion.recipient, "iss": assertion.issuer}
-    link = Link(provider=provider_arn, subject=f"{assertion.issuer}:{assertion.subject}")
+    link = _link(provider_arn, f"{assertion.issuer}:{assertion.subject}")
     return Login(link, (provider_arn,), assertion.recipient, claims)
 
 

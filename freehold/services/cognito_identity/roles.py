@@ -79,8 +79,9 @@ def _mapping(pool: Pool, provider: str, given: dict[str, Any]) -> RoleMapping:
 
 
 def names_of_providers(pool: Pool) -> set[str]:
-    """What role mappings and attribute maps may call the pool's providers: user pools by their applications."""
+    """What role mappings and attribute maps may call the pool's providers: a user pool, or an application of it."""
     user_pools = {f"{one.provider_name}:{one.client_id}" for one in pool.cognito_providers}
+    user_pools |= {one.provider_name for one in pool.cognito_providers}
     openid = {arn.partition("oidc-provider/")[2] for arn in pool.oidc_arns}
     return {*pool.login_providers, *user_pools, *openid, *pool.oidc_arns, *pool.saml_arns}
 

@@ -115,8 +115,13 @@ def read(app: App, reader: Reader, token: str) -> Verified:
 
 
 def _still_holds(pool: Pool, identity: Identity, amr: list[str]) -> bool:
+    """Whether one of the logins that the token names is the identity's, or a guest still is one."""
     if amr[:1] == ["authenticated"]:
-        return any(link.provider in amr for link in identity.links)
+        return any(
+            part.startswith(f"{link.provider}:") and part.endswith(f":{link.subject}")
+            for link in identity.links
+            for part in amr
+        )
     return pool.allow_unauthenticated and not identity.authenticated
 
 

@@ -65,9 +65,12 @@ def test_the_same_login_is_the_same_identity(app: App, google: Signer) -> None:
 def test_credentials_last_an_hour(app: App, google: Signer, cognito_server: Server) -> None:
     pool_id = app.ready(allow("iam:ListUsers"))
     login = token(google)
-    given = app.credentials(app.get_id(pool_id, google=login), {GOOGLE: login})["Credentials"]
-    left = given["Expiration"].timestamp() - time.time()
-    assert 3500 < left % 86_400 <= 3601
+    user = app.signed_in(app.get_id(pool_id, google=login), {GOOGLE: login})
+    cognito_server.advance(seconds=3590)
+    user.iam.list_users()
+    cognito_server.advance(seconds=11)
+    with fails("ExpiredToken", status=403):
+        user.iam.list_users()
 
 
 @pytest.mark.parametrize(
