@@ -89,9 +89,13 @@ def load_json(text: str | bytes) -> Any:
         raise MalformedPolicy("This policy contains invalid Json") from error
 
 
+_JSON_MARKS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', re.DOTALL).finditer
+"""Texts and brackets. What has been read isn't read again: a text that nothing closes goes on to the end."""
+
+
 def _check_depth(text: str) -> None:
     depth = 0
-    for opener in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text, re.DOTALL):
+    for opener in _JSON_MARKS(text):
         sign = opener[0]
         if sign in "[{":
             depth += 1

@@ -110,6 +110,7 @@ def variable_keys(template: Template) -> frozenset[str]:
 def resolve(template: Template, context: Mapping[str, Any]) -> Template | None:
     """The template with its variables replaced by literal text; None when one has no single value."""
     parts: list[Part] = []
+    literal: list[str] = []
     for part in template:
         if isinstance(part, Variable):
             value = context[part.key]
@@ -120,10 +121,15 @@ def resolve(template: Template, context: Mapping[str, Any]) -> Template | None:
                     return None
                 value = part.default
             part = value
-        if isinstance(part, str) and parts and isinstance(parts[-1], str):
-            parts[-1] += part
-        elif part != "":
-            parts.append(part)
+        if isinstance(part, str):
+            literal.append(part)
+            continue
+        if any(literal):
+            parts.append("".join(literal))
+        literal.clear()
+        parts.append(part)
+    if any(literal):
+        parts.append("".join(literal))
     return tuple(parts)
 
 
