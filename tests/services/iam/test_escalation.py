@@ -22,6 +22,13 @@ def test_each_operation_needs_its_own_permission(desk: Desk, root: Key) -> None:
     params = dict.fromkeys(("UserName", "GroupName", "RoleName", "PolicyName", "InstanceProfileName"), "mal")
     params |= {"PolicyArn": f"arn:aws:iam::{root.account}:policy/p", "PermissionsBoundary": AWS_ADMIN, "TagKeys": []}
     params |= {"AccessKeyId": key.id, "AccountAlias": "acme", "VersionId": "v1", "PolicyDocument": ADMIN}
+    params |= {"Arn": f"arn:aws:iam::{root.account}:user/mal", "AWSServiceName": "rds.amazonaws.com"}
+    params |= {
+        "PolicySourceArn": params["Arn"],
+        "DeletionTaskId": f"task/aws-service-role/rds/role/{'0' * 8}-0000-0000-0000-{'0' * 12}",
+    }
+    params |= {"Url": "https://idp.example", "OpenIDConnectProviderArn": f"arn:aws:iam::{root.account}:oidc-provider/x"}
+    params |= {"SAMLProviderArn": f"arn:aws:iam::{root.account}:saml-provider/x", "Name": "x"}
     params |= {"VirtualMFADeviceName": "mal", "SerialNumber": f"arn:aws:iam::{root.account}:mfa/mal"}
     declared = [name for name in operation.REGISTRY if name.startswith("iam.")]
     assert len(declared) > 80
