@@ -5,9 +5,12 @@ _SIGNING = "signing certificates belong to SOAP interfaces that are not implemen
 _SSH = "SSH keys are for CodeCommit, which is not implemented"
 _CREDENTIALS = "service-specific credentials are for services that are not implemented"
 _ORGANIZATIONS = "organizations are not implemented"
-_DELEGATION = "delegation requests are not implemented"
-_TEMPLATES = "role templates are not implemented"
-_PROPERTIES = "account properties are not implemented"
+_DELEGATION = (
+    "delegation requests begin with a partner that AWS has onboarded, and are approved in AWS's console; there are none"
+)
+_SUMMARY = "AWS writes these summaries of delegation requests with a language model; nothing is invented in its place"
+_TEMPLATES = "role templates are kept and versioned by AWS's Role Manager, which publishes none to this deployment"
+_PROPERTIES = "account properties switch features such as Role Manager, none of which is here"
 
 NOT_IMPLEMENTED = {
     "AcceptDelegationRequest": _DELEGATION,
@@ -26,7 +29,7 @@ NOT_IMPLEMENTED = {
     "GenerateOrganizationsAccessReport": _ORGANIZATIONS,
     "GetAccountProperties": _PROPERTIES,
     "GetDelegationRequest": _DELEGATION,
-    "GetHumanReadableSummary": _DELEGATION,
+    "GetHumanReadableSummary": _SUMMARY,
     "GetOrganizationsAccessReport": _ORGANIZATIONS,
     "GetRoleTemplateVersion": _TEMPLATES,
     "GetSSHPublicKey": _SSH,
