@@ -1,7 +1,7 @@
 """How the operations that need no signature learn who asks: the pool, the identity, and the logins, verified.
 
-What they find is of the moment before the transaction; in it the same is found again, or nothing is done. Their events
-belong in the trail of the pool's account.
+What they find is of the moment before the transaction; in it they look again, and do nothing where another identity
+or pool is found than was decided on. Their events belong in the trail of the pool's account.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from freehold.authorization.principal import Principal
+from freehold.authorization.principal import Kind, Principal
 from freehold.services.call import Call
 from freehold.services.cognito_identity import linking, logins, providers, tokens
 from freehold.services.cognito_identity.errors import InvalidParameter, ResourceConflict
@@ -52,8 +52,8 @@ class Asked:
 
 
 @lru_cache(maxsize=1_000)
-def _guest_of(account_id: str) -> Principal:
-    return Principal("anonymous", account_id, name="anonymous")
+def _someone(kind: Kind, account_id: str) -> Principal:
+    return Principal(kind, account_id, name="anonymous" if kind == "anonymous" else providers.OWN)
 
 
 def pool_asked(call: Call, pool_id: str) -> Pool:
@@ -82,8 +82,9 @@ def _is_of_region(call: Call, pool: Pool) -> bool:
 def _admit(call: Call, pool: Pool) -> None:
     """A signature counts for nothing here; that of another account would hide the call from the pool's own trail."""
     call.region = pool.region
+    kind = call.principal.kind
     if call.principal.account_id != pool.account_id:
-        call.principal = _guest_of(pool.account_id)
+        call.principal = _someone("anonymous" if kind == "anonymous" else "federated", pool.account_id)
         call.account_id = pool.account_id
     call.resources.append(("AWS::Cognito::IdentityPool", pool.arn))
 
@@ -99,12 +100,16 @@ async def by_logins(call: Call, pool: Pool, identity: Identity, given: Mapping[s
     return Asked(pool, linking.to_use(call.reader, pool, identity, [login.link for login in known]), known)
 
 
-def again(call: Call, asked: Asked, plan: Callable[[Reader, Pool], Plan]) -> Plan:
-    """The plan, made anew in the transaction. Raises ResourceConflictException where anything else comes out."""
+def again(call: Call, asked: Asked, plan: Callable[[Reader, Pool], Plan], *, any_identity: bool = False) -> Plan:
+    """The plan, made anew in the transaction: others may have linked the same logins meanwhile. What was decided on
+    must be as it was, the pool and (but for `any_identity`) whose identity it is, or ResourceConflictException."""
     pool = POOLS.get(call.tx, (asked.pool.pool_id,))
-    if pool is None or pool != asked.pool or plan(call.tx, pool) != asked.plan:
+    if pool is None or pool != asked.pool:
         raise ResourceConflict(_CHANGED)
-    return asked.plan
+    made = plan(call.tx, pool)
+    if made.identity_id != asked.plan.identity_id and not any_identity:
+        raise ResourceConflict(_CHANGED)
+    return made
 
 
 def use(call: Call, asked: Asked) -> None:
@@ -116,7 +121,7 @@ def use(call: Call, asked: Asked) -> None:
         if found is None:
             raise no_identity(identity_id)
         if asked.own is not None:
-            if found[1] != asked.own.identity:
+            if found[1].links != asked.own.identity.links:
                 raise ResourceConflict(_CHANGED)
             return Plan(identity_id)
         return linking.to_use(reader, pool, found[1], [login.link for login in asked.logins])

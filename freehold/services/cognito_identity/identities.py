@@ -70,8 +70,10 @@ def get_id(call: Call, params: Params) -> Result:
     """
     asked: Asked = call.prepared
     links = [login.link for login in asked.logins]
-    fresh = asked.plan.identity_id if asked.plan.create else ""
-    plan = asking.again(call, asked, lambda reader, pool: linking.to_find(reader, pool, links, fresh))
+    fresh = linking.new_id(asked.pool)
+    plan = asking.again(
+        call, asked, lambda reader, pool: linking.to_find(reader, pool, links, fresh), any_identity=True
+    )
     linking.carry_out(call.tx, asked.pool, plan, call.app.clock.now_seconds())
     return {"IdentityId": plan.identity_id}
 

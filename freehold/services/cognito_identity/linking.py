@@ -1,7 +1,7 @@
 """Which identity logins mean, and what is linked to it: planned from what is stored, then carried out in a transaction.
 
     plan = linking.to_use(reader, pool, identity, links)        # before anything is decided on it
-    linking.carry_out(tx, pool, plan, now)                      # after the same plan was made again from `tx`
+    linking.carry_out(tx, pool, plan, now)                      # one that was made again from `tx`
 
 A guest that signs in with a new login becomes that login's identity; with one that has an identity already, the guest
 is merged into it. An identity that has logins is opened only by one of them, and no login is ever taken from another.

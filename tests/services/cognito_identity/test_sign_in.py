@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jwt
 import pytest
 from apps import GOOGLE, OWN, App, allow, fails, policy
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.httpsession import URLLib3Session
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hostile import Signer, signed
 
@@ -526,3 +532,57 @@ def test_a_flood_of_guests_is_slowed_down(app: App) -> None:
     with fails("TooManyRequestsException"):
         for _ in range(2_000):
             app.get_id(pool_id)
+
+
+def test_a_login_of_another_user_of_the_same_provider_is_not_added(app: App, google: Signer, user_pool: Signer) -> None:
+    pool_id = both(app)
+    logins = {GOOGLE: token(google), USER_POOL: token(user_pool)}
+    alice = app.public.get_id(IdentityPoolId=pool_id, Logins=logins)["IdentityId"]
+    with fails("ResourceConflictException", "another login of the same provider"):
+        app.credentials(alice, {GOOGLE: token(google, "mallory"), USER_POOL: logins[USER_POOL]})
+    assert app.cognito.describe_identity(IdentityId=alice)["Logins"] == [GOOGLE, USER_POOL]
+
+
+def test_a_subject_that_no_record_can_hold_is_refused(app: App, google: Signer) -> None:
+    pool_id = app.pool()
+    with fails("NotAuthorizedException", "Invalid login token."):
+        app.get_id(pool_id, google=token(google, "\ud800"))
+    strange = "nul\x00 and 漢字 \U0001f701"
+    assert app.get_id(pool_id, google=token(google, strange)) == app.get_id(pool_id, google=token(google, strange))
+
+
+def test_a_signature_of_another_account_does_not_hide_a_call_from_the_pools_trail(
+    app: App, google: Signer, cognito_server: Server
+) -> None:
+    pool_id, other = app.pool(guests=True), App(cognito_server.new_account())
+    guest = app.get_id(pool_id)
+    body = json.dumps({"IdentityId": guest}).encode()
+    target = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"{TARGET}.GetCredentialsForIdentity"}
+    answer = signed_request(other.aws, body, target)
+    assert answer["__type"] == "InvalidIdentityPoolConfigurationException"
+    found = app.aws.cloudtrail.lookup_events(
+        LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "GetCredentialsForIdentity"}]
+    )["Events"]
+    assert "InvalidIdentityPoolConfigurationException" in found[0]["CloudTrailEvent"]
+
+
+def test_many_first_sign_ins_at_once_make_one_identity(app: App, google: Signer) -> None:
+    pool_id = app.ready(guests=True)
+    login, guest = token(google), app.get_id(pool_id)
+    with ThreadPoolExecutor(8) as at_once:
+        found = set(at_once.map(lambda _: app.credentials(guest, {GOOGLE: login})["IdentityId"], range(16)))
+        assert found == {guest}
+        bob = token(google, "bob")
+        assert len(set(at_once.map(lambda _: app.get_id(pool_id, google=bob), range(16)))) == 1
+
+
+TARGET = "AWSCognitoIdentityService"
+
+
+def signed_request(principal: Any, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+    """What a client says that signs also what needs no signature."""
+    made = AWSRequest("POST", principal.endpoint + "/", data=body, headers=headers)
+    keys = Credentials(principal.access_key_id, principal.secret_access_key)
+    SigV4Auth(keys, "cognito-identity", "us-east-1").add_auth(made)
+    answer: dict[str, Any] = json.loads(URLLib3Session().send(made.prepare()).content)
+    return answer
