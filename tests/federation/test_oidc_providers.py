@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_web_identity import CUSTOM, allow, fails
+from test_web_identity import CUSTOM, allow, fails, trust
 
 from freehold.testing import Principal
 
@@ -160,3 +160,23 @@ def test_events_name_the_provider(aws: Principal) -> None:
     event = json.loads(found[0]["CloudTrailEvent"])
     assert event["responseElements"]["openIDConnectProviderArn"] == arn
     assert event["requestParameters"]["url"] == URL
+
+
+def test_a_role_cannot_trust_everybody_who_uses_a_shared_provider(aws: Principal) -> None:
+    github = create(aws)
+    everybody = {"StringEquals": {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com"}}
+    some = {"StringLike": {"token.actions.githubusercontent.com:SUB": "repo:octo/*"}}
+    workflow = {"StringEquals": {"token.actions.githubusercontent.com:job_workflow_ref": "octo/x@refs/heads/main"}}
+    pool = {"StringEquals": {"cognito-identity.amazonaws.com:aud": "us-east-1:pool"}}
+    for federated, condition in ((github, {}), (github, everybody), ("cognito-identity.amazonaws.com", {})):
+        with fails("MalformedPolicyDocument", 400, "must have a condition on"):
+            aws.iam.create_role(RoleName="shared", AssumeRolePolicyDocument=trust(federated, **condition))
+    for number, (federated, condition) in enumerate(
+        ((github, some), (github, workflow), ("cognito-identity.amazonaws.com", pool), ("accounts.google.com", {}))
+    ):
+        aws.iam.create_role(RoleName=f"good-{number}", AssumeRolePolicyDocument=trust(federated, **condition))
+    with fails("MalformedPolicyDocument", 400):
+        aws.iam.update_assume_role_policy(RoleName="good-0", PolicyDocument=trust(github, **everybody))
+    denied = json.loads(trust(github))
+    denied["Statement"][0]["Effect"] = "Deny"
+    aws.iam.update_assume_role_policy(RoleName="good-0", PolicyDocument=json.dumps(denied))

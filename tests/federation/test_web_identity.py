@@ -252,7 +252,7 @@ def test_a_role_that_is_not_there_is_refused_like_one_that_trusts_others(
     aws: Principal, openid_provider: OpenIdProvider
 ) -> None:
     token = openid_provider.id_token("alice")
-    role = a_role(aws, trust("cognito-identity.amazonaws.com"))
+    role = a_role(aws, trust("www.amazon.com"))
     for arn in (role, f"{role}-not-there"):
         with fails("AccessDenied", 403, "Not authorized to perform sts:AssumeRoleWithWebIdentity"):
             assume(aws, arn, token)

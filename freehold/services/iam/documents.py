@@ -6,7 +6,8 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 from __future__ import annotations
 
 from freehold.authorization import document
-from freehold.authorization.document import MalformedPolicy
+from freehold.authorization.document import MalformedPolicy, Policy
+from freehold.services.iam import shared_issuers
 from freehold.services.iam.entities import Kind, Named
 from freehold.services.iam.errors import LimitExceeded, MalformedPolicyDocument, quota
 from freehold.services.iam.principals import InvalidPrincipal, to_unique_ids
@@ -39,8 +40,9 @@ def check_inline(text: str, kind: Kind, owner: Named, policy_name: str) -> None:
 
 
 def bound_trust_policy(reader: Reader, text: str) -> str:
-    """A trust policy as it is kept. Raises MalformedPolicyDocument for one that names who doesn't exist."""
-    _parse(text, "trust")
+    """A trust policy as it is kept. Raises MalformedPolicyDocument for one that names who doesn't exist, or
+    trusts everybody who uses a shared identity provider."""
+    shared_issuers.check(_parse(text, "trust"))
     if size(text) > MOST_TRUST_CHARACTERS:
         raise quota("ACLSizePerRole", MOST_TRUST_CHARACTERS)
     try:
@@ -49,8 +51,8 @@ def bound_trust_policy(reader: Reader, text: str) -> str:
         raise MalformedPolicyDocument(str(error)) from None
 
 
-def _parse(text: str, type_: document.PolicyType, *, newest: bool = False) -> None:
+def _parse(text: str, type_: document.PolicyType, *, newest: bool = False) -> Policy:
     try:
-        document.parse(text, type_, newest_version_only=newest)
+        return document.parse(text, type_, newest_version_only=newest)
     except MalformedPolicy as error:
         raise MalformedPolicyDocument(error.message) from None
