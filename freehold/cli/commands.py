@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from freehold.cli import account, audit, deployment, instance_metadata, operations, policy, tour, why
+from freehold.cli import account, audit, deployment, import_iam, instance_metadata, operations, policy, tour, why
 
 app = typer.Typer(
     name="freehold",
@@ -21,6 +21,7 @@ app.command("demo")(tour.demo)
 app.command("instance-metadata")(instance_metadata.instance_metadata)
 app.command("operations")(operations.operations)
 app.command("why")(why.why)
+app.command("import-iam")(import_iam.import_iam)
 app.add_typer(account.app, name="account")
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")

@@ -25,7 +25,8 @@ def operator_only(action: str) -> Permissions:
     return permissions
 
 
-def _shown(account: Account) -> dict[str, Any]:
+def shown(account: Account) -> dict[str, Any]:
+    """An account as answers tell it."""
     return {
         "AccountId": account.account_id,
         "Name": account.name,
@@ -41,7 +42,7 @@ def create_account(call: Call, params: Params) -> Result:
     assert made is not None
     call.resources.append(("AWS::Freehold::Account", f"arn:aws:iam::{new.account_id}:root"))
     return {
-        "Account": _shown(made),
+        "Account": shown(made),
         "RootAccessKey": {"AccessKeyId": new.access_key_id, "SecretAccessKey": new.secret_access_key},
     }
 
@@ -55,7 +56,7 @@ def list_accounts(call: Call, params: Params) -> Result:
         raise ValidationException("The NextToken is not one that ListAccounts gave.")
     rows = ACCOUNTS.scan(call.reader, after=(token,) if token else None)
     page = [account for _, account in islice(rows, most + 1)]
-    result: Result = {"Accounts": [_shown(account) for account in page[:most]]}
+    result: Result = {"Accounts": [shown(account) for account in page[:most]]}
     if len(page) > most:
         result["NextToken"] = page[most - 1].account_id
     return result

@@ -3,6 +3,7 @@
 from freehold.errors import aws_error
 
 ValidationException = aws_error("ValidationException", 400)
+AccountAlreadyExists = aws_error("AccountAlreadyExistsException", 400)
 LimitExceededException = aws_error("LimitExceededException", 400)
 
 SignInFailedException = aws_error(

@@ -32,6 +32,8 @@ class Account(Record, kw_only=True):
     root_sessions_not_before: int = 0
     email: str = ""
     """The root user's address, unique in the deployment. Accounts that the operator made have none."""
+    imported: bool = False
+    """Whether the operator made it from another place's authorization details, with an id of its own choice."""
     closed_at: int = 0
     """When the account was closed, zero while it's open. A closed account's principals are refused."""
 
