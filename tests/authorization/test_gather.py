@@ -50,8 +50,9 @@ def call(principal: Principal = ALICE, service: str = "s3", **context: Any) -> A
     keys = RequestKeys(1_767_225_600.0)
     keys.update(context)
     return SimpleNamespace(
-        principal=principal, context=keys, operation=SimpleNamespace(service=service), decisions=[], region="us-east-1"
-    )
+        principal=principal, context=keys, operation=SimpleNamespace(service=service), decisions=[], region="us-east-1",
+        endpoint=None,
+    )  # fmt: skip
 
 
 def get(action: str = "s3:GetObject", resource: str = "arn:aws:s3:::b/k", **more: Any) -> Permission:
@@ -366,3 +367,14 @@ def test_the_keys_of_a_principal(principal: Principal, expected: dict[str, Any])
     assert expected.items() <= keys.items()
     if principal.kind not in ("user",):
         assert "aws:username" not in keys
+
+
+def test_the_endpoint_that_a_call_came_through_takes_part() -> None:
+    authorizer = Authorizer(Source(policy(allow())))
+    through = call()
+    through.endpoint = PolicySet((policy(allow("s3:List*", Principal="*"), type_="endpoint"),))
+    decision = authorizer.decide(through, get())
+    assert (decision.result, decision.decided_by) == ("implicitDeny", "endpoint")
+    assert authorizer.decide(through, get("s3:ListBucket")).allowed
+    # What the caller's policies are is remembered; the endpoint's isn't among them.
+    assert authorizer.decide(call(), get()).allowed
