@@ -22,7 +22,7 @@ _FLAT_TAG: Final = f"{_TAGS}/principal_tags/"
 _FLAT_TRANSITIVE: Final = f"{_TAGS}/transitive_tag_keys"
 _SOURCE_IDENTITY: Final = "https://aws.amazon.com/source_identity"
 _SOURCE_IDENTITY_TEXT: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
-_MOST_METHODS: Final = 50
+_MOST_VALUES: Final = 100
 _MOST_CHARACTERS: Final = 1024
 
 _GITHUB: Final = "token.actions.githubusercontent.com"
@@ -39,14 +39,11 @@ def condition_keys(identity: WebIdentity) -> dict[str, ContextValue]:
     """`PROVIDER:aud`, `:oaud`, `:sub`, `:amr`, `:email` and a provider's own, in lower case."""
     provider, claims = identity.provider.lower(), identity.claims
     keys: dict[str, ContextValue] = {f"{provider}:sub": identity.subject, f"{provider}:aud": identity.audience}
-    original = claims.get("aud")
-    if isinstance(original, str):
-        keys[f"{provider}:oaud"] = original
-    elif isinstance(original, list):
-        keys[f"{provider}:oaud"] = tuple(original) if len(original) > 1 else original[0]
-    methods = claims.get("amr")
-    if isinstance(methods, list) and 0 < len(methods) <= _MOST_METHODS and all(map(_is_text, methods)):
-        keys[f"{provider}:amr"] = tuple(methods)
+    for name, claim in (("oaud", "aud"), ("amr", "amr")):
+        values = claims.get(claim)
+        texts = (values,) if isinstance(values, str) else tuple(values) if isinstance(values, list) else ()
+        if 0 < len(texts) <= _MOST_VALUES and all(map(_is_text, texts)):
+            keys[f"{provider}:{name}"] = texts[0] if name == "oaud" and len(texts) == 1 else texts
     for name in ("email", *FURTHER.get(provider, ())):
         value = claims.get(name)
         if isinstance(value, str) and _is_text(value):
