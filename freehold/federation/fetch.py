@@ -164,7 +164,8 @@ class _Fetch:
     def __init__(self, fetcher: Fetcher, url: str, inward: str, thumbprints: tuple[str, ...]) -> None:
         self._fetcher = fetcher
         self._url = url
-        self._inward = inward
+        self._inward_url = inward
+        self._inward = False
         self._thumbprints = thumbprints
         self._deadline = time.monotonic() + fetcher.total_seconds
         self._lock = threading.Lock()
@@ -209,7 +210,7 @@ class _Fetch:
         raise Unreachable("the identity provider can't be reached")
 
     def _addresses(self, host: str, port: int) -> list[str]:
-        inward = bool(self._inward) and _parts(self._inward)[:2] == (host, port)
+        inward = self._inward = bool(self._inward_url) and _parts(self._inward_url)[:2] == (host, port)
         if not inward and port != _HTTPS_PORT:
             raise Unacceptable(f"identity providers are asked on port {_HTTPS_PORT}")
         try:

@@ -203,8 +203,9 @@ def test_this_very_machine_is_not_called_by_its_public_address_either(server: Se
         return socket.create_connection(("127.0.0.1", server.server_port), seconds)
 
     fetcher = Fetcher(server.authority.bundle, resolve=lambda host, port: ["93.184.216.34"], connect=connect)
-    with pytest.raises(Unreachable):
-        get(fetcher, "https://localhost/d")
+    for inward in ("", "https://127.0.0.1:9000"):
+        with pytest.raises(Unreachable):
+            get(fetcher, "https://localhost/d", inward=inward)
     fetcher.close()
     assert server.asked == []
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -341,3 +345,42 @@ def test_keys_are_rotated_without_a_restart(rotating_provider: OpenIdProvider) -
         assert assume(aws, role, rotating_provider.id_token("alice"))["Provider"] == GOOGLE
         with fails("InvalidIdentityToken", 400, "Couldn't retrieve verification key"):
             assume(aws, role, old)
+
+
+def test_a_thumbprint_vouches_where_no_authority_does(openid_provider: OpenIdProvider) -> None:
+    with server(options=[f"--issuer={CUSTOM}={openid_provider.issuer}"]) as running:
+        aws = running.new_account()
+        with fails("OpenIdIdpCommunicationError", 400, "ThumbprintList"):
+            aws.iam.create_open_id_connect_provider(Url=f"https://{CUSTOM}")
+        made = aws.iam.create_open_id_connect_provider(
+            Url=f"https://{CUSTOM}", ClientIDList=["app"], ThumbprintList=[openid_provider.authority.thumbprint.upper()]
+        )
+        role = a_role(aws, trust(made["OpenIDConnectProviderArn"]))
+        assert assume(aws, role, openid_provider.id_token("alice"))["Audience"] == "app"
+        aws.iam.update_open_id_connect_provider_thumbprint(
+            OpenIDConnectProviderArn=made["OpenIDConnectProviderArn"], ThumbprintList=["00" * 20]
+        )
+        with fails("InvalidIdentityToken", 400, "HTTPS certificate doesn't match configured thumbprint"):
+            assume(aws, role, openid_provider.id_token("alice"))
+
+
+def test_a_workload_works_with_its_token_file_alone(
+    aws: Principal, openid_provider: OpenIdProvider, tmp_path: Path
+) -> None:
+    """As pods and build jobs do: the SDK reads a file, calls STS unsigned, and signs with what it gets."""
+    role = a_role(aws, trust(GOOGLE, StringEquals={f"{GOOGLE}:sub": "job"}))
+    token_file = tmp_path / "token"
+    token_file.write_text(openid_provider.id_token("job"))
+    program = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "AWS_ENDPOINT_URL": aws.endpoint,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ROLE_ARN": role,
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(token_file),
+        "AWS_ROLE_SESSION_NAME": "build-7",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == f"arn:aws:sts::{aws.account_id}:assumed-role/app/build-7", done.stderr
