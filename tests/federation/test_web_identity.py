@@ -176,6 +176,25 @@ def test_the_authorized_party_is_the_audience_where_a_token_names_one(
         assume(aws, other, token)
 
 
+def test_how_somebody_signed_in_is_the_trust_policys_to_ask(aws: Principal, openid_provider: OpenIdProvider) -> None:
+    openid_provider.set_claims("careful", amr=["pwd", "mfa"])
+    openid_provider.set_claims("careless", amr=["pwd"])
+    with_mfa = {"ForAnyValue:StringEquals": {f"{GOOGLE}:amr": "mfa"}}
+    role = a_role(
+        aws,
+        trust(GOOGLE, **with_mfa),
+        allow("iam:ListUsers", **with_mfa),
+        allow("iam:ListRoles", **{"ForAnyValue:StringEquals": {f"{GOOGLE}:amr": "hwk"}}),
+    )
+    for refused in ("careless", "alice"):
+        with fails("AccessDenied", 403):
+            assume(aws, role, openid_provider.id_token(refused))
+    session = aws.using(assume(aws, role, openid_provider.id_token("careful")))
+    assert session.iam.list_users()["Users"] == []
+    with fails("AccessDenied", 403):
+        session.iam.list_roles()
+
+
 def test_session_tags_and_source_identity_come_with_the_token(aws: Principal, openid_provider: OpenIdProvider) -> None:
     openid_provider.set_claims(
         "tagged",

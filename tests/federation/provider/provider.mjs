@@ -61,6 +61,13 @@ function serve(issuer) {
     },
     findAccount: (ctx, sub) => ({ accountId: sub, claims: () => ({ sub, ...claimsOf.get(sub) }) }),
   });
+  // How somebody signed in (amr) is for the sign-in page to say; the one that comes with the provider says nothing.
+  const finish = provider.interactionFinished.bind(provider);
+  provider.interactionFinished = (request, response, result, options) => {
+    const methods = result.login && claimsOf.get(result.login.accountId)?.amr;
+    if (methods) result.login.amr = methods;
+    return finish(request, response, result, options);
+  };
   answer = provider.callback();
 }
 
