@@ -88,9 +88,10 @@ def checks(decision: Decision) -> list[Check]:
     if policies.endpoint is not None:
         effect, statements = _of_policy_with_principals(policies.endpoint, request, has_boundary)
         found.append(_check("VPC_ENDPOINT", effect, statements, request, ("endpoint",)))
-    named, _, _ = decide._resource_side(request)
+    named, by, _ = decide._resource_side(request)
     same_account = who.account_id == request.account_id
-    apart = request.kind != "resource" or not same_account
+    nobody = not who.account_id and who.kind != "operator"
+    apart = request.kind != "resource" or not same_account or nobody
     of_resource: list[Statement] = []
     resource_denies = False
     if request.resource_policy is not None:
@@ -99,21 +100,35 @@ def checks(decision: Decision) -> list[Check]:
     if apart:
         effect = "EXPLICIT_DENY" if resource_denies else "IMPLICIT_DENY" if named is Named.NOT else "ALLOW"
         found.append(_check("RESOURCE", effect, of_resource, request, (request.kind,)))
-    if not who.account_id and who.kind != "operator":
-        return found
-    direct = same_account and named is Named.DIRECT
+    # A grant is enough across accounts too.
+    within = named if same_account or by == "grant" else Named.NOT
+    own = _of_the_caller(decision, within, None if apart else of_resource, resource_denies and not apart)
+    if nobody:
+        # Services, identity providers and anonymous callers need no allow of their own.
+        own = [check for check in own if check["evaluatedEffect"] == "EXPLICIT_DENY"]
+    return [*found, *own]
+
+
+def _of_the_caller(
+    decision: Decision, named: Named, of_resource: list[Statement] | None, resource_denies: bool
+) -> list[Check]:
+    """The checks of the caller's side. `named`: how what is enough by itself names the caller. `of_resource`: the
+    statements of the resource's policy where they are part of the principal's check, as within an account."""
+    request, policies, who = decision.request, decision.policies, decision.request.who
+    found: list[Check] = []
+    direct = named is Named.DIRECT
     exempt = direct or who.is_root or who.root_behind
     effect, statements = _of_set(policies.identity, request)
-    if not apart:
+    if of_resource is not None:
         statements = [*statements, *of_resource]
         if resource_denies:
             effect = "EXPLICIT_DENY"
     if effect == "IMPLICIT_DENY":
-        if not apart and named >= Named.LIMITED:
+        if of_resource is not None and named >= Named.LIMITED:
             effect = "ALLOW"
-        elif exempt or (same_account and named is Named.LIMITED):
+        elif exempt or named is Named.LIMITED:
             effect = "NO_IMPACT"
-    kinds = ("identity",) if apart or not of_resource else ("identity", "resource")
+    kinds = ("identity", "resource") if of_resource else ("identity",)
     found.append(_check("PRINCIPAL", effect, statements, request, kinds))
     if policies.boundary is not None:
         effect, statements = _of_set(policies.boundary, request)

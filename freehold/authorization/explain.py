@@ -68,11 +68,17 @@ class Verdict:
 
 
 def message(decision: decide.Decision) -> str:
-    """AWS's line: `User: ARN is not authorized to perform: ACTION on resource: ARN because …`."""
+    """AWS's line: `User: ARN is not authorized to perform: ACTION on resource: ARN because …`.
+
+    S3 puts the resource into quotation marks. The ARN of a managed policy that denies explicitly is named; a
+    resource's own policy has none.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html
+    """
     request = decision.request
     line = f"User: {_who(request.who)} is not authorized to perform: {request.action}"
     if request.resource and request.resource != "*":
-        line += f" on resource: {request.resource}"
+        quoted = request.action.startswith("s3:")
+        line += f' on resource: "{request.resource}"' if quoted else f" on resource: {request.resource}"
     words = _TYPES.get(decision.decided_by)
     if words is None:
         return line
@@ -80,7 +86,7 @@ def message(decision: decide.Decision) -> str:
     if decision.result == "implicitDeny":
         return f"{line} because {no_allow} the {request.action} action"
     origin = decision.statement.policy.origin if decision.statement is not None else ""
-    return f"{line} with an explicit deny in {with_deny}" + (f": {origin}" if origin.startswith("arn:") else "")
+    return f"{line} with an explicit deny in {with_deny}" + (f": {origin}" if ":policy/" in origin else "")
 
 
 def message_to_caller(decision: decide.Decision) -> str:

@@ -75,7 +75,7 @@ def test_each_service_refuses_in_its_own_way(service: str, code: str, status: in
         Authorizer(Source()).require(call(service=service), get())
     assert (refused.value.code, refused.value.status) == (code, status)
     assert refused.value.message == (
-        f"User: {ALICE.arn} is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/k because no "
+        f'User: {ALICE.arn} is not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::b/k" because no '
         "identity-based policy allows the s3:GetObject action"
     )
 

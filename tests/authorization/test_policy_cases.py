@@ -67,7 +67,7 @@ def test_a_failure_says_why() -> None:
         "name": "one",
         "expect": "allow",
         "got": "implicitDeny",
-        "why": f"User: {ALICE} is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/k because no "
+        "why": f'User: {ALICE} is not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::b/k" because no '
         'identity-based policy allows the s3:GetObject action; identity-based policy 1, statement "InEurope": its '
         "condition StringEquals on aws:RequestedRegion wants 'eu-west-1', the request has 'us-east-1'",
     }
