@@ -1,4 +1,4 @@
-"""When each user and role last used each service, worked out from the audit trail.
+"""When each user, role and root user last used each service, worked out from the audit trail.
 
 The trail is the authority; this is an index over the part of it that was read. A reading goes from the newest event
 backwards in slices, so that other work gets its turn, and what it found is kept with the span of time that it covers:
@@ -52,7 +52,7 @@ class Covered(Record, kw_only=True):
     to_us: int
 
 
-ACCESSES = Table("iam.accesses", Access)  # (account id, entity's unique id, service prefix)
+ACCESSES = Table("iam.accesses", Access)  # (account id, entity's unique id or for root the account's, service prefix)
 COVERED = Table("iam.accesses_covered", Covered)  # ("trail",)
 
 # Only these members of an event are read.
@@ -196,13 +196,13 @@ def _newest(one: Access, other: Access) -> Access:
 
 
 def _note(found: Found, encoded: bytes) -> None:
-    """Take one event into account: what a user or role of the event's own account did."""
+    """Take one event into account: what somebody of the event's own account did."""
     try:
         event = _decode(encoded)
     except msgspec.MsgspecError:
         return  # an event without a caller, or of another form
     identity = event.userIdentity
-    if identity.type == "IAMUser":
+    if identity.type in ("IAMUser", "Root"):
         entity_id = identity.principalId
     elif identity.type in _WITH_ISSUER:
         entity_id = identity.sessionContext.sessionIssuer.principalId

@@ -29,6 +29,7 @@ def test_each_operation_needs_its_own_permission(desk: Desk, root: Key) -> None:
     }
     params |= {"Url": "https://idp.example", "OpenIDConnectProviderArn": f"arn:aws:iam::{root.account}:oidc-provider/x"}
     params |= {"SAMLProviderArn": f"arn:aws:iam::{root.account}:saml-provider/x", "Name": "x"}
+    params["EntityPath"] = "o-0123456789/r-0123"
     params |= {"VirtualMFADeviceName": "mal", "SerialNumber": f"arn:aws:iam::{root.account}:mfa/mal"}
     declared = [name for name in operation.REGISTRY if name.startswith("iam.")]
     assert len(declared) > 80

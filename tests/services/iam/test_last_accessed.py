@@ -16,7 +16,7 @@ from desk import Desk, Key, allow, deny, policy, refused, trust
 from freehold.audit.history import Place, Told
 from freehold.authorization.document import parse
 from freehold.crypto.aead import IntegrityError
-from freehold.services.iam import access_index, last_accessed, service_access
+from freehold.services.iam import access_index, access_jobs, service_access
 
 # Which services
 
@@ -315,7 +315,7 @@ def test_a_report_that_never_ends_is_told_as_failed(
     desk: Desk, root: Key, trail: Trail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, arn = _user(desk, root, "ada", allow("s3:*"))
-    monkeypatch.setattr(last_accessed._Reports, "start", lambda self, key: None)
+    monkeypatch.setattr(access_jobs._Reports, "start", lambda self, key: None)
     job = root("GenerateServiceLastAccessedDetails", Arn=arn)["JobId"]
     assert root("GetServiceLastAccessedDetails", JobId=job)["JobStatus"] == "IN_PROGRESS"
     desk.clock.advance(3600)
@@ -324,7 +324,7 @@ def test_a_report_that_never_ends_is_told_as_failed(
 
 def test_an_account_keeps_so_many_reports(desk: Desk, root: Key, trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
     _, arn = _user(desk, root, "ada", allow("s3:*"))
-    monkeypatch.setattr(last_accessed, "MOST_JOBS", 3)
+    monkeypatch.setattr(access_jobs, "MOST_JOBS", 3)
     jobs = []
     for _ in range(4):
         jobs.append(report(root, arn)[0])
