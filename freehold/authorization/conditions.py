@@ -50,6 +50,8 @@ class Condition:
     holds: Holds
     keys: frozenset[str]
     """Every context key that the outcome depends on, in lower case."""
+    equals: frozenset[str] | None = None
+    """Of a plain comparison: it holds if and only if the key has one of these values."""
 
 
 # --- values -----------------------------------------------------------------------------------------------------------
@@ -283,6 +285,8 @@ def compile_condition(name: str, key: str, wanted: tuple[str, ...], *, variables
         keys = frozenset((context_key,))
         among = frozenset(wanted) if row.one is _equal_to and not _spelled_otherwise(wanted, variables) else None
         holds = _fixed(context_key, test, among, row.negated, qualifier, when_absent)
+        if among is not None and not (row.negated or qualifier or when_absent):
+            return Condition(name, key, wanted, holds, keys, among)
     return Condition(name, key, wanted, holds, keys)
 
 

@@ -56,11 +56,13 @@ def _is_long(values: tuple[Any, ...]) -> bool:
 class Candidates:
     """The statements of a set whose action matches, in their order."""
 
-    __slots__ = ("_holding", "_verdicts", "allows", "denies", "keys")
+    __slots__ = ("_allows", "_denies", "_holding", "_verdicts", "allows", "denies", "keys")
 
     def __init__(self, denies: tuple[Statement, ...], allows: tuple[Statement, ...]) -> None:
         self.denies = denies
         self.allows = allows
+        self._denies = _Sifted(denies)
+        self._allows = _Sifted(allows)
         self.keys = tuple(sorted({key for one in (*denies, *allows) for key in one.keys}))
         self._verdicts: dict[Any, Verdict] = {}
         self._holding: dict[Any, tuple[tuple[Statement, ...], tuple[Statement, ...]]] = {}
@@ -73,7 +75,8 @@ class Candidates:
         holding = self._holding.get(values)
         if holding is None:
             # Objects differ from call to call more than the context does: the conditions are remembered on their own.
-            holding = _holding(self.denies, self.allows, context)
+            known: dict[Holds, bool] = {}
+            holding = self._denies.holding(context, known), self._allows.holding(context, known)
             if not _is_long(values):
                 _memory.keep(self._holding, values, holding)
         verdict = _NOTHING
@@ -91,23 +94,50 @@ class Candidates:
         return verdict
 
 
-def _holding(
-    denies: tuple[Statement, ...], allows: tuple[Statement, ...], context: Mapping[str, Any]
-) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
-    """The statements whose conditions hold. Equal conditions are one object, so each is evaluated once."""
-    known: dict[Holds, bool] = {}
+_FEW: Final = 4
 
-    def all_hold(statement: Statement) -> bool:
-        for condition in statement.conditions:
-            holds = condition.holds
-            answer = known.get(holds)
-            if answer is None:
-                answer = known[holds] = holds(context)
-            if not answer:
-                return False
-        return True
 
-    return tuple([one for one in denies if all_hold(one)]), tuple([one for one in allows if all_hold(one)])
+class _Sifted:
+    """Statements, sorted by what a plain comparison in them wants: of many that ask for one key, few are looked at."""
+
+    __slots__ = ("_by_value", "_rest", "_statements")
+
+    def __init__(self, statements: tuple[Statement, ...]) -> None:
+        self._statements = statements
+        self._by_value: dict[str, dict[str, list[int]]] = {}
+        self._rest: list[int] = []
+        for place, one in enumerate(statements):
+            plain = next((condition for condition in one.conditions if condition.equals is not None), None)
+            if plain is None or len(statements) <= _FEW:
+                self._rest.append(place)
+                continue
+            of_key = self._by_value.setdefault(plain.key.lower(), {})
+            for value in plain.equals or ():
+                of_key.setdefault(value, []).append(place)
+
+    def holding(self, context: Mapping[str, Any], known: dict[Holds, bool]) -> tuple[Statement, ...]:
+        """The statements whose conditions hold, in their order. Equal conditions are one object: evaluated once."""
+        places: Iterable[int] = self._rest
+        if self._by_value:
+            chosen = set(self._rest)
+            for key, of_key in self._by_value.items():
+                actual = context[key]
+                for value in actual if type(actual) is tuple else (actual,):
+                    chosen.update(of_key.get(value, ()))
+            places = sorted(chosen)
+        statements = self._statements
+        return tuple([statements[place] for place in places if _all_hold(statements[place], context, known)])
+
+
+def _all_hold(statement: Statement, context: Mapping[str, Any], known: dict[Holds, bool]) -> bool:
+    for condition in statement.conditions:
+        holds = condition.holds
+        answer = known.get(holds)
+        if answer is None:
+            answer = known[holds] = holds(context)
+        if not answer:
+            return False
+    return True
 
 
 def _is_full_access(statements: tuple[Statement, ...]) -> bool:

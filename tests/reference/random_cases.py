@@ -119,7 +119,7 @@ def condition(rng: random.Random) -> dict[str, Any]:
 
 def statement(rng: random.Random, kind: str, *, calm: bool = False) -> dict[str, Any]:
     """A statement; a `calm` one has no conditions and rarely denies, so that who is named decides."""
-    deny = rng.random() < (0.7 if kind == "rcp" else 0.05 if calm else 0.22)
+    deny = rng.random() < (0.7 if kind == "rcp" else 0.05 if calm else 0.34)
     found: dict[str, Any] = {"Effect": "Deny" if deny else "Allow"}
     if kind in ("resource", "key", "trust", "rcp", "endpoint"):
         if kind == "rcp":
