@@ -88,6 +88,7 @@ def test_limits_are_aws(aws: Principal) -> None:
             create(aws, "https://other.example.com", ThumbprintList=thumbprints)
         with fails("InvalidInput", 400):
             aws.iam.update_open_id_connect_provider_thumbprint(OpenIDConnectProviderArn=arn, ThumbprintList=thumbprints)
+    assert aws.iam.get_account_summary()["SummaryMap"]["Providers"] == 1
     for number in range(99):
         create(aws, f"https://idp{number}.example.com")
     with fails("LimitExceeded", 409, "OpenIdConnectProvidersPerAccount: 100"):

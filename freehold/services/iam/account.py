@@ -16,6 +16,7 @@ from freehold.services.iam import (
     groups,
     login_profiles,
     mfa,
+    oidc_providers,
     pages,
     policies_of,
     shapes,
@@ -122,11 +123,8 @@ def get_account_summary(call: Call, params: Params) -> Result:
     for kind in KINDS.values():
         summary[f"AttachedPoliciesPer{kind.noun}Quota"] = MOST_ATTACHED
         summary[f"{kind.noun}PolicySizeQuota"] = kind.most_inline_characters
-    for absent in (
-        "AccountSigningCertificatesPresent",
-        "Providers",
-    ):
-        summary[absent] = 0
+    summary["Providers"] = totals.saml_providers + oidc_providers.count(call.reader, call.account_id)
+    summary["AccountSigningCertificatesPresent"] = 0
     return {"SummaryMap": summary}
 
 

@@ -63,6 +63,10 @@ def named(reader: Reader, account_id: str, name: str) -> OidcProvider | None:
     return PROVIDERS.get(reader, (account_id, name))
 
 
+def count(reader: Reader, account_id: str) -> int:
+    return sum(1 for _ in PROVIDERS.scan(reader, (account_id,), limit=MOST_PROVIDERS))
+
+
 def provider_at(reader: Reader, arn: str) -> OidcProvider | None:
     """The provider with this ARN. Raises InvalidInput."""
     return named(reader, *_parts(arn))
@@ -165,7 +169,7 @@ def create_open_id_connect_provider(call: Call, params: Params) -> Result:
     _refuse_too_many_client_ids(client_ids)
     if named(call.tx, call.account_id, name) is not None:
         raise EntityAlreadyExists(f"Provider with url https://{name} already exists.")
-    if sum(1 for _ in PROVIDERS.scan(call.tx, (call.account_id,), limit=MOST_PROVIDERS)) >= MOST_PROVIDERS:
+    if count(call.tx, call.account_id) >= MOST_PROVIDERS:
         raise quota("OpenIdConnectProvidersPerAccount", MOST_PROVIDERS)
     provider = OidcProvider(
         account_id=call.account_id,
