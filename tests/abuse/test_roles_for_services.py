@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -131,3 +132,16 @@ def test_the_operator_gets_no_role_that_trusts_no_service(aws: Any, freehold_ser
     operator = freehold_server.operator
     with pytest.raises(ClientError, match="AccessDenied"):
         operator.client("sts").assume_role(RoleArn=made, RoleSessionName="operator")
+
+
+def test_an_accounts_organization_keeps_its_service_linked_role(organization: tuple[Any, Any]) -> None:
+    management, member = organization
+    task = member.iam.delete_service_linked_role(RoleName="AWSServiceRoleForOrganizations")["DeletionTaskId"]
+    for _ in range(200):
+        told = member.iam.get_service_linked_role_deletion_status(DeletionTaskId=task)
+        if told["Status"] != "IN_PROGRESS":
+            break
+        time.sleep(0.01)
+    assert told["Status"] == "FAILED"
+    (usage,) = told["Reason"]["RoleUsageList"]
+    assert usage["Resources"][0].startswith(f"arn:aws:organizations::{management.account_id}:account/")

@@ -14,11 +14,10 @@ from freehold.authorization import service_reference
 from freehold.authorization.document import Policy, Statement
 from freehold.services.call import Call
 from freehold.services.iam import pages, policies_of
-from freehold.services.iam.authorized import iam
 from freehold.services.iam.errors import InvalidInput
 from freehold.services.iam.records import User
-from freehold.services.iam.simulation import Named, on_source, require_at
-from freehold.services.operation import Params, Result
+from freehold.services.iam.simulation import Named, in_thread, on_source, require_at
+from freehold.services.operation import Params, Result, operation
 from freehold.storage.records import Reader
 
 
@@ -50,12 +49,7 @@ def _surely(statement: Statement, prefix: str) -> bool:
     return any(action == "*" or action.lower() == f"{prefix}:*" for action in statement.actions)
 
 
-@iam("ListPoliciesGrantingServiceAccess", on_source("ListPoliciesGrantingServiceAccess"))
-def list_policies_granting_service_access(call: Call, params: Params) -> Result:
-    """For each of at most 200 services, the policies of a user (and its groups), group or role that give access to it.
-
-    A service without such a policy is listed with none. Each policy is looked at on its own.
-    """
+def _list(call: Call, params: Params) -> Result:
     reader = call.reader
     entity = require_at(reader, call.account_id, params["Arn"])
     namespaces = set(params["ServiceNamespaces"])
@@ -71,6 +65,20 @@ def list_policies_granting_service_access(call: Call, params: Params) -> Result:
         return {"ServiceNamespace": prefix, "Policies": shown}
 
     return pages.page_of_texts(params, "PoliciesGrantingServiceAccess", namespaces, show)
+
+
+@operation(
+    "iam.ListPoliciesGrantingServiceAccess",
+    permissions=on_source("ListPoliciesGrantingServiceAccess"),
+    prepare=in_thread(_list),
+)
+def list_policies_granting_service_access(call: Call, params: Params) -> Result:
+    """For each of at most 200 services, the policies of a user (and its groups), group or role that give access to it.
+
+    A service without such a policy is listed with none. Each policy is looked at on its own.
+    """
+    result: Result = call.prepared
+    return result
 
 
 def _granting(reader: Reader, owner: Named, prefix: str) -> list[dict[str, str]]:

@@ -17,6 +17,8 @@ from typing import NamedTuple
 import orjson
 
 from freehold.authentication.key_ids import new_unique_id
+from freehold.authorization.permission import Permission
+from freehold.services.call import Call
 from freehold.services.iam import attachments, entities, records
 from freehold.services.iam.aws_managed import ARN_PREFIX
 from freehold.services.iam.errors import InvalidInput
@@ -79,6 +81,23 @@ def usage(reader: Reader, role: Role) -> dict[str, list[str]]:
         for region, arns in users(reader, role).items():
             found.setdefault(region, []).extend(arns)
     return {region: arns for region, arns in found.items() if arns}
+
+
+def creation(call: Call, service: str, suffix: str = "") -> Permission:
+    """What a caller needs to have a service's role made, also where a service makes it on first use."""
+    kind = kinds().get(service)
+    name = "*" if kind is None else kind.name(suffix)
+    arn = f"arn:aws:iam::{call.account_id}:role{PATH}{service}/{name}"
+    return Permission("iam:CreateServiceLinkedRole", arn, call.account_id, {"iam:awsservicename": service})
+
+
+def ensure(tx: Transaction, account_id: str, service: str, *, now_seconds: float) -> Role:
+    """A service's role as it is, made if it isn't there: for a service's first use in an account."""
+    kind = kinds().get(service)
+    found = None if kind is None else records.role_named(tx, account_id, kind.role_name)
+    if found is not None and found.path == f"{PATH}{service}/":
+        return found
+    return create(tx, account_id, service, now_seconds=now_seconds)
 
 
 def create(

@@ -46,12 +46,7 @@ PENDING = Table("iam.role_deletions_pending", records.Mark)  # (account id, role
 
 
 def _may_create(call: Call, params: Params) -> list[Permission]:
-    service = params["AWSServiceName"]
-    kind = service_linked.kinds().get(service)
-    name = "*" if kind is None else kind.name(params.get("CustomSuffix") or "")
-    arn = f"arn:aws:iam::{call.account_id}:role{protected.PATH}{service}/{name}"
-    context = {"iam:awsservicename": service}
-    return [Permission("iam:CreateServiceLinkedRole", arn, call.account_id, context)]
+    return [service_linked.creation(call, params["AWSServiceName"], params.get("CustomSuffix") or "")]
 
 
 @iam("CreateServiceLinkedRole", _may_create, writes=True)

@@ -32,7 +32,7 @@ from freehold.services.iam import (
     simulation_exclusions,
     simulation_input,
 )
-from freehold.services.iam.authorized import iam, refuse_session_without_mfa
+from freehold.services.iam.authorized import refuse_session_without_mfa
 from freehold.services.iam.errors import InvalidInput, NoSuchEntity, PolicyEvaluation
 from freehold.services.iam.records import Group, Role, User
 from freehold.services.iam.simulated import BOUNDARY, IDENTITY, ORGANIZATION, RESOURCE, Simulated, Situation, Source
@@ -354,21 +354,36 @@ class _Positions:
 
 
 def _may_list_custom(call: Call, params: Params) -> list[Permission]:
+    refuse_session_without_mfa(call)
     return [Permission("iam:GetContextKeysForCustomPolicy", "*", call.account_id)]
 
 
-@iam("GetContextKeysForCustomPolicy", _may_list_custom)
-def get_context_keys_for_custom_policy(call: Call, params: Params) -> Result:
-    """The context keys that policies given as text name, each once, as first written."""
+def _list_custom(call: Call, params: Params) -> Result:
     return {"ContextKeyNames": context_keys_named.named(_checked(params["PolicyInputList"]))}
 
 
-@iam("GetContextKeysForPrincipalPolicy", on_source("GetContextKeysForPrincipalPolicy"))
-def get_context_keys_for_principal_policy(call: Call, params: Params) -> Result:
-    """As GetContextKeysForCustomPolicy, with the policies of a user (and its groups), group or role first."""
+@operation("iam.GetContextKeysForCustomPolicy", permissions=_may_list_custom, prepare=in_thread(_list_custom))
+def get_context_keys_for_custom_policy(call: Call, params: Params) -> Result:
+    """The context keys that policies given as text name, each once, as first written."""
+    result: Result = call.prepared
+    return result
+
+
+def _list_principal(call: Call, params: Params) -> Result:
     entity = require_at(call.reader, call.account_id, params["PolicySourceArn"])
     own = [source.text for source in principal_sources(call.reader, entity)]
     return {"ContextKeyNames": context_keys_named.named([*own, *_checked(params.get("PolicyInputList") or [])])}
+
+
+@operation(
+    "iam.GetContextKeysForPrincipalPolicy",
+    permissions=on_source("GetContextKeysForPrincipalPolicy"),
+    prepare=in_thread(_list_principal),
+)
+def get_context_keys_for_principal_policy(call: Call, params: Params) -> Result:
+    """As GetContextKeysForCustomPolicy, with the policies of a user (and its groups), group or role first."""
+    result: Result = call.prepared
+    return result
 
 
 def _checked(texts: list[str]) -> list[str]:

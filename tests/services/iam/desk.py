@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,6 +39,7 @@ class Worker:
         self.tokens = TokenSealer(Sealer(b"t" * 32), clock)
         self.access = AccessDirectory(self.records, self.cache, self.tokens, clock)
         self.authorizer = Authorizer(self.access)
+        self.pool = ThreadPoolExecutor(2)
 
     def call(self, key: Key, name: str, **params: Any) -> dict[str, Any]:
         """Authenticate, authorize and run one operation."""
@@ -117,6 +119,7 @@ class Desk:
 
     def close(self) -> None:
         for worker in self._workers:
+            worker.pool.shutdown(wait=True)
             worker.records.close()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -133,12 +132,10 @@ class Trail:
 
 
 @pytest.fixture
-def trail(desk: Desk) -> Iterator[Trail]:
+def trail(desk: Desk) -> Trail:
     made = Trail()
     desk.worker.audit = SimpleNamespace(history=made)  # type: ignore[attr-defined]
-    desk.worker.pool = ThreadPoolExecutor(2)  # type: ignore[attr-defined]
-    yield made
-    desk.worker.pool.shutdown(wait=True)  # type: ignore[attr-defined]
+    return made
 
 
 def report(key: Key, arn: str, **params: Any) -> tuple[str, dict[str, Any]]:

@@ -175,6 +175,23 @@ def test_who_may_create_one_can_be_limited_to_a_service(desk: Desk, root: Key) -
     assert ada("CreateServiceLinkedRole", AWSServiceName=RDS)["Role"]["RoleName"] == RDS_ROLE
 
 
+def test_a_service_makes_its_role_at_first_use_and_finds_it_later(desk: Desk, root: Key, linked: str) -> None:
+    def first_use(service: str) -> tuple[str, str]:
+        found = desk.worker.records.submit(
+            lambda tx: service_linked.ensure(tx, root.account, service, now_seconds=desk.clock.now_seconds())
+        ).result(10)
+        return found.name, found.unique_id
+
+    assert first_use(RDS) == (linked, root("GetRole", RoleName=linked)["Role"]["RoleId"])
+    made = first_use("spot.amazonaws.com")
+    assert made == first_use("spot.amazonaws.com")
+    assert made[0] == "AWSServiceRoleForEC2Spot"
+    # A namesake of the customer's is not the service's.
+    root("CreateRole", RoleName="AWSServiceRoleForBatch", AssumeRolePolicyDocument=trust("*"))
+    with refused("InvalidInput", "has been taken"):
+        first_use("batch.amazonaws.com")
+
+
 # iam:PassRole
 
 

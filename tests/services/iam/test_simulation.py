@@ -27,19 +27,7 @@ OBJECT = "arn:aws:s3:::reports/2026.csv"
 
 
 def simulate(key: Key, name: str = "SimulateCustomPolicy", **params: Any) -> dict[str, Any]:
-    """The operation with its work in a thread, as the pipeline runs it."""
-    worker = key.worker
-    declared = REGISTRY[f"iam.{name}"]
-    principal = worker.access.lookup(key.id, key.token).principal
-    call = Call(worker, Request("POST", "/", "", {}), declared, principal, "us-east-1", "r", {})  # type: ignore[arg-type]
-    for permission in declared.permissions(call, params):
-        worker.authorizer.require(call, permission)
-    work = {
-        "SimulateCustomPolicy": simulation._simulate_custom,
-        "SimulatePrincipalPolicy": simulation._simulate_principal,
-    }
-    call.prepared = work[name](call, params)
-    return declared.handler(call, params) or {}
+    return key(name, **params)
 
 
 def one(key: Key, text: str, action: str = "s3:GetObject", **params: Any) -> dict[str, Any]:
