@@ -34,6 +34,11 @@ class Source:
 
 
 def policy(number: int, last: int, *, crowded: bool) -> document.Policy:
+    text = policy_text(number, last, crowded=crowded)
+    return document.parse(text, "identity", origin=f"arn:aws:iam::{ACCOUNT}:policy/p{number}")
+
+
+def policy_text(number: int, last: int, *, crowded: bool) -> dict[str, Any]:
     """The last statement of the last policy allows; one in five denies somewhere else."""
     statements = []
     for index in range(5):
@@ -51,8 +56,7 @@ def policy(number: int, last: int, *, crowded: bool) -> document.Policy:
                 },
             }
         )
-    text = {"Version": "2012-10-17", "Statement": statements}
-    return document.parse(text, "identity", origin=f"arn:aws:iam::{ACCOUNT}:policy/p{number}")
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def measure(authorizer: Authorizer, address: Callable[[int], str], name: Callable[[int], str]) -> list[float]:
