@@ -182,13 +182,22 @@ def _broken(shape: Shape, value: Any) -> list[str]:
 
 
 def _shown(shape: Shape, value: Any, path: str, sensitive: bool) -> str:
-    if sensitive or shape.type == "structure":
+    if sensitive or shape.type == "structure" or _holds_secrets(shape, frozenset()):
         return f"Value at '{path}'"
     if shape.type == "blob":
         return f"Value 'java.nio.HeapByteBuffer[pos=0 lim={len(value)} cap={len(value)}]' at '{path}'"
     if shape.type == "list":
         return f"Value '[{', '.join(map(str, value))[:2048]}]' at '{path}'"
     return f"Value '{str(value)[:2048]}' at '{path}'"
+
+
+def _holds_secrets(shape: Shape, seen: frozenset[str]) -> bool:
+    """Whether a list's or a map's parts, at any depth, are sensitive."""
+    if shape.name in seen:
+        return False
+    parts = [part for part in (shape.member, shape.key, shape.value) if part is not None]
+    parts += shape.members.values()
+    return any(part.sensitive or _holds_secrets(part.shape, seen | {shape.name}) for part in parts)
 
 
 def _camel(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from freehold.errors import AwsError
@@ -154,6 +156,15 @@ def test_a_broken_constraint_is_told_in_awss_words(operation: str, body: bytes, 
     with pytest.raises(AwsError) as refused:
         _parse_json(operation, body)
     assert (refused.value.code, refused.value.status, refused.value.message) == ("ValidationException", 400, message)
+
+
+def test_a_map_of_secrets_is_not_shown_in_the_message() -> None:
+    logins = json.dumps({f"provider-{number}": "secret-token" for number in range(11)})
+    body = f'{{"IdentityPoolId": "us-east-1:1", "Logins": {logins}}}'.encode()
+    headers = {"host": "h", "x-amz-target": "AWSCognitoIdentityService.GetId"}
+    with pytest.raises(AwsError, match="Value at 'logins' failed to satisfy constraint") as refused:
+        _parse(Request("POST", "/", "", headers, body), "cognito-identity")
+    assert "secret-token" not in refused.value.message
 
 
 def test_a_secret_is_not_shown_in_the_message() -> None:

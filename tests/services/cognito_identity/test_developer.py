@@ -190,3 +190,16 @@ def test_the_backend_gives_its_user_principal_tags(app: App) -> None:
     for tags in ({"aws:x": "y"}, {"tenant": "bl*ue"}, {"Tenant": "a", "tenant": "b"}):
         with fails("InvalidParameterException"):
             backend_token(app, pool_id, "alice", PrincipalTags=tags)
+
+
+def test_the_backends_token_is_for_the_enhanced_flow_unless_the_pool_says_otherwise(app: App) -> None:
+    for classic in (False, True):
+        pool_id = app.pool(DeveloperProviderName=BACKEND, AllowClassicFlow=classic)
+        role = app.role(f"user-{classic}", app.trust(pool_id))
+        words = {"RoleArn": role, "RoleSessionName": "basic"}
+        token = backend_token(app, pool_id, "alice")["Token"]
+        if classic:
+            app.unsigned("sts").assume_role_with_web_identity(WebIdentityToken=token, **words)
+        else:
+            with fails("IDPRejectedClaim", "Basic (classic) flow is not enabled", 403):
+                app.unsigned("sts").assume_role_with_web_identity(WebIdentityToken=token, **words)

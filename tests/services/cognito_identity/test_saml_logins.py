@@ -93,3 +93,8 @@ def test_a_removed_provider_signs_nobody_in(app: App, company: Company) -> None:
     app.aws.iam.delete_saml_provider(SAMLProviderArn=company.arn)
     with fails("NotAuthorizedException", "Token is not from a supported provider"):
         app.credentials(alice, logins)
+
+
+def test_an_assertion_for_one_use_is_refused(app: App, company: Company) -> None:
+    with fails("NotAuthorizedException", "one use"):
+        company.get_id(company.logins(conditions="<saml:OneTimeUse/>"))

@@ -260,6 +260,10 @@ def test_unlinking_leaves_an_identity_to_nobody_in_the_end(app: App, google: Sig
         app.public.unlink_identity(
             IdentityId=alice, Logins={GOOGLE: logins[GOOGLE]}, LoginsToRemove=["graph.facebook.com"]
         )
+    guest = app.get_id(pool_id)
+    for given in ({}, {GOOGLE: token(google, "mallory")}):
+        with fails("NotAuthorizedException", "Logins don't match"):
+            app.public.unlink_identity(IdentityId=guest, Logins=given, LoginsToRemove=[GOOGLE])
     app.public.unlink_identity(IdentityId=alice, Logins={GOOGLE: logins[GOOGLE]}, LoginsToRemove=[USER_POOL])
     assert app.cognito.describe_identity(IdentityId=alice)["Logins"] == [GOOGLE]
     assert app.public.get_id(IdentityPoolId=pool_id, Logins={USER_POOL: logins[USER_POOL]})["IdentityId"] != alice
@@ -396,7 +400,7 @@ def test_the_roles_trust_policy_decides(app: App, google: Signer) -> None:
     assert app.session_of(app.signed_in(identity, {GOOGLE: login})).endswith("alice/CognitoIdentityCredentials")
 
 
-def test_claims_are_mapped_to_roles(app: App, google: Signer, user_pool: Signer) -> None:
+def test_claims_are_mapped_to_roles(app: App, google: Signer, user_pool: Signer, cognito_server: Server) -> None:
     pool_id = both(app)
     trust = app.trust(pool_id)
     roles = {name: app.role(name, trust) for name in ("default", "admin", "editor", "reader")}
@@ -445,8 +449,9 @@ def test_claims_are_mapped_to_roles(app: App, google: Signer, user_pool: Signer)
     ):
         with fails("NotAuthorizedException"):
             role_of(provider, login, CustomRoleArn=roles["admin"])
+    # A role of another account, though it trusts the pool.
+    foreign = App(cognito_server.new_account()).role("admin", trust)
     with fails("InvalidIdentityPoolConfigurationException"):
-        foreign = "arn:aws:iam::999999999999:role/admin"
         role_of(USER_POOL, token(user_pool, **{"cognito:roles": [foreign]}))
 
 
@@ -586,3 +591,12 @@ def signed_request(principal: Any, body: bytes, headers: dict[str, str]) -> dict
     SigV4Auth(keys, "cognito-identity", "us-east-1").add_auth(made)
     answer: dict[str, Any] = json.loads(URLLib3Session().send(made.prepare()).content)
     return answer
+
+
+def test_huge_inputs_are_refused_and_not_repeated(app: App) -> None:
+    pool_id = app.pool()
+    for logins in ({GOOGLE: "x" * 50_001}, {f"p{number}": "secret-token" for number in range(11)}, {"x" * 129: "y"}):
+        with fails("ValidationException") as caught:
+            app.public.get_id(IdentityPoolId=pool_id, Logins=logins)
+        assert "secret-token" not in str(caught.value)
+        assert len(str(caught.value)) < 2_000
