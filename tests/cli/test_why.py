@@ -7,10 +7,13 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
+import freehold
 
 
 def why(aws: Any, authorization_id: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -78,3 +81,25 @@ def test_an_unknown_id_is_one_line(aws: Any) -> None:
         assert told.returncode == 1
         assert told.stderr.startswith("freehold: ")
         assert told.stderr.count("\n") == 1
+
+
+def test_the_documentation_s_example_is_what_is_printed(freehold_server: Any) -> None:
+    """docs/why.md, but for the id, the time and the account."""
+    aws = freehold_server.new_account()
+    bucket = f"reports-{aws.account_id}"
+    aws.s3.create_bucket(Bucket=bucket)
+    reading = policy({"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"})
+    boundary = aws.iam.create_policy(PolicyName="exporters", PolicyDocument=reading)["Policy"]["Arn"]
+    resource = f"arn:aws:s3:::{bucket}/daily/*"
+    export = {"Sid": "Export", "Effect": "Allow", "Action": "s3:PutObject", "Resource": resource}
+    exporter = aws.new_user("exporter", json.loads(policy(export)))
+    aws.iam.put_user_permissions_boundary(UserName="exporter", PermissionsBoundary=boundary)
+    told = why(aws, denied(exporter.s3.put_object, Bucket=bucket, Key="weekly/w47.csv", Body=b"x")).stdout
+    told = told.replace(bucket, "reports").replace(aws.account_id, "111122223333")
+    page = (Path(freehold.__file__).parents[1] / "docs" / "why.md").read_text()
+    example = page.partition("$ freehold why")[2].partition("\n")[2].partition("```")[0]
+
+    def without_time(text: str) -> list[str]:
+        return [line for line in text.strip().splitlines() if not line.startswith("  at ")]
+
+    assert without_time(told) == without_time(example)
