@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "transport": {"authentication"},
     "audit": {"authentication", "authorization", "crypto", "protocol", "services", "storage"},
     "services": {"audit", "authentication", "authorization", "crypto", "federation", "protocol", "storage"},
+    "instance_metadata": set(),
     "testing": {"cli", "services"},
 }
 """`protocol` and `authorization` may look at `services.operation` and `services.call`: what an operation is."""

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 from freehold.cli.instance_metadata import _assuming
-from freehold.instance_metadata.listener import MOST_CONNECTIONS, Listener
+from freehold.instance_metadata.listener import MOST_CONNECTIONS, Listener, _Handler
 from freehold.instance_metadata.role import InstanceRole, RoleUnavailable
 from freehold.instance_metadata.service import Instance, MetadataService
 
@@ -225,8 +226,6 @@ def listener() -> Iterator[Listener]:
 
 
 def _raw(listener: Listener, request: bytes) -> bytes:
-    import socket
-
     with socket.create_connection(listener.server_address[:2], timeout=20) as connection:  # type: ignore[arg-type]
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
@@ -254,9 +253,22 @@ def test_odd_requests_are_refused(listener: Listener, request_lines: bytes, stat
     assert b"Traceback" not in answer
 
 
-def test_it_listens_on_loopback_and_holds_so_many_connections(listener: Listener) -> None:
-    import socket
+@pytest.mark.parametrize(
+    ("family", "level", "option"),
+    [
+        (socket.AF_INET, socket.IPPROTO_IP, socket.IP_TTL),
+        (socket.AF_INET6, socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS),
+    ],
+)
+def test_a_token_travels_only_so_many_hops(listener: Listener, family: int, level: int, option: int) -> None:
+    with socket.socket(family, socket.SOCK_STREAM) as connection:
+        handler = _Handler.__new__(_Handler)
+        handler.connection, handler.server = connection, listener
+        handler._limit_hops()
+        assert connection.getsockopt(level, option) == listener.hop_limit == 3
 
+
+def test_it_listens_on_loopback_and_holds_so_many_connections(listener: Listener) -> None:
     assert listener.endpoint.startswith("http://127.0.0.1:")
     address: Any = listener.server_address[:2]
     held = [socket.create_connection(address, timeout=20) for _ in range(MOST_CONNECTIONS)]

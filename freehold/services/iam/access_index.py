@@ -17,7 +17,7 @@ import msgspec
 from freehold.audit.history import Place
 from freehold.authorization import service_reference
 from freehold.services.iam.records import Record
-from freehold.storage.records import Table, Transaction
+from freehold.storage.records import Key, Table, Transaction
 
 if TYPE_CHECKING:
     from freehold.app import App
@@ -165,9 +165,13 @@ class Reading:
             self._app.records.submit(_merging(rows[start : start + _ROWS_AT_ONCE])).result()
         span, known = self._span_covered(), self._covered
         if known is None or self._now_us - known.to_us > _DAY_US:
-            oldest = self._oldest_us // 1_000_000
-            self._app.records.submit(lambda tx: _forget(tx, oldest)).result()
+            self._forget(self._oldest_us // 1_000_000)
         self._app.records.submit(lambda tx: COVERED.put(tx, ("trail",), span)).result()
+
+    def _forget(self, oldest: int) -> None:
+        stale = [key for key, access in ACCESSES.scan(self._app.records.reader()) if access.last.at < oldest]
+        for start in range(0, len(stale), _ROWS_AT_ONCE):
+            self._app.records.submit(_forgetting(stale[start : start + _ROWS_AT_ONCE], oldest)).result()
 
     def _span_covered(self) -> Covered:
         """What the index holds without a gap once this is kept."""
@@ -232,8 +236,13 @@ def _action(prefix: str, event_name: str) -> str | None:
     return None if known is None else known[1].name
 
 
-def _forget(tx: Transaction, oldest: int) -> None:
-    """Forget what was last used before `oldest` (seconds since the epoch)."""
-    for key, access in list(ACCESSES.scan(tx)):
-        if access.last.at < oldest:
-            ACCESSES.delete(tx, key)
+def _forgetting(keys: list[Key], oldest: int) -> Callable[[Transaction], None]:
+    """Forget what was last used before `oldest` (seconds since the epoch), unless it was used meanwhile."""
+
+    def work(tx: Transaction) -> None:
+        for key in keys:
+            access = ACCESSES.get(tx, key)
+            if access is not None and access.last.at < oldest:
+                ACCESSES.delete(tx, key)
+
+    return work

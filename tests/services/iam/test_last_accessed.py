@@ -250,6 +250,18 @@ def test_what_was_read_is_not_read_again(
     assert {one["ActionName"] for one in services["s3"]["TrackedActionsLastAccessed"]} == {"GetObject", "PutObject"}
 
 
+def test_what_is_older_than_the_tracking_period_is_forgotten(desk: Desk, root: Key, trail: Trail, now: int) -> None:
+    ada, arn = _user(desk, root, "ada", allow("s3:*", "kms:*"))
+    trail.add(now - 390 * 86_400, ada, root.account, "s3", "GetObject")
+    trail.add(now - 10, ada, root.account, "kms", "Decrypt")
+    assert report(root, arn)[1]["s3"]["TotalAuthenticatedEntities"] == 1
+    desk.clock.advance(20 * 86_400)
+    services = report(root, arn)[1]
+    assert [services[one]["TotalAuthenticatedEntities"] for one in ("kms", "s3")] == [1, 0]
+    rows = [key[2] for key, _ in access_index.ACCESSES.scan(desk.worker.records.reader())]
+    assert rows == ["kms"]
+
+
 def test_a_reading_that_is_too_long_says_so_and_goes_on_with_the_next_report(
     desk: Desk, root: Key, trail: Trail, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
