@@ -47,7 +47,7 @@ class Router:
     """Routes for the served services. `s3_hosts`: the hosts under which buckets are sub-domains (see `hosts`)."""
 
     def __init__(self, services: tuple[str, ...] = SERVED, s3_hosts: tuple[str, ...] = hosts.BASES) -> None:
-        self._services = services
+        self.services = services
         self.bucket_of = hosts.bucket_finder(s3_hosts)
         """The bucket that a Host header names, or None."""
         self._tables: dict[str, Table] = {}
@@ -58,7 +58,7 @@ class Router:
         """The service that a request signed for `signing_name` means. The name is the client's, not yet verified."""
         if request.raw_path != "/":
             for name in SHARED_SIGNING_NAMES.get(signing_name, ()):
-                if name in self._services and self._json_table(models.service(name)).owns(request.raw_path):
+                if name in self.services and self._json_table(models.service(name)).owns(request.raw_path):
                     return name
         return signing_name
 
@@ -89,7 +89,7 @@ class Router:
 
     def _model(self, name: str) -> ServiceModel:
         # The name comes from the client: what isn't served is never looked up.
-        if name not in self._services:
+        if name not in self.services:
             raise InvalidAction(f"The service {name[:64]} is not served here.")
         return models.service(name)
 
@@ -158,13 +158,13 @@ class Router:
 
     def _prefixes(self) -> dict[str, str]:
         if self._by_prefix is None:
-            made = [models.service(name) for name in self._services]
+            made = [models.service(name) for name in self.services]
             self._by_prefix = {model.target_prefix: model.name for model in made if model.target_prefix}
         return self._by_prefix
 
     def _of_action(self, fields: urls.Pairs) -> str | None:
         action = dict(fields).get("Action", "")
-        for name in self._services:
+        for name in self.services:
             model = models.service(name)
             if model.protocol in ("query", "ec2") and action in model.operations:
                 return name

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import attacking
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -207,3 +208,57 @@ def test_signed_nonsense_for_the_other_services(server: Any, aws: Any) -> None:
 
     ask()
     assert len(codes) > 6, codes
+
+
+def test_signed_and_unsigned_nonsense_for_identity_pools(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = aws.cognito_identity.create_identity_pool(
+        IdentityPoolName="a",
+        AllowUnauthenticatedIdentities=True,
+        AllowClassicFlow=True,
+        SupportedLoginProviders={"accounts.google.com": "app"},
+        DeveloperProviderName="login.a",
+    )
+    pool_id = made["IdentityPoolId"]
+    role = f"arn:aws:iam::{aws.account_id}:role/a"
+    aws.cognito_identity.set_identity_pool_roles(IdentityPoolId=pool_id, Roles={"unauthenticated": role})
+    guests = [aws.cognito_identity.get_id(IdentityPoolId=pool_id)["IdentityId"] for _ in range(3)]
+    arn = f"arn:aws:cognito-identity:us-east-1:{aws.account_id}:identitypool/{pool_id}"
+    likely: dict[str, list[Any]] = {
+        "IdentityPoolId": [pool_id],
+        "IdentityId": guests,
+        "IdentityIdsToDelete": [["us-east-1:0"]],
+        "Logins": [{"accounts.google.com": "a.b.c"}, {"login.a": "x"}, {"cognito-identity.amazonaws.com": "a.b.c"}],
+        "LoginsToRemove": [["accounts.google.com"], ["login.a"]],
+        "ResourceArn": [arn],
+        "IdentityProviderName": ["accounts.google.com"],
+        "DeveloperProviderName": ["login.a"],
+        "DeveloperUserIdentifier": ["x", "y"],
+        "SourceUserIdentifier": ["x"],
+        "DestinationUserIdentifier": ["y"],
+        "CustomRoleArn": [role],
+        "RoleARN": [role],
+        "IdentityPoolName": ["a"],
+        "Roles": [{"authenticated": role}],
+    }
+    for name, values in likely.items():
+        monkeypatch.setitem(LIKELY, name, values)
+    codes: dict[str, int] = {}
+
+    @settings(max_examples=600, **QUIET)
+    @given(calls(("cognito-identity",)), st.booleans())
+    def ask(made: tuple[str, str, Any], signed: bool) -> None:
+        _, name, params = made
+        target = f"AWSCognitoIdentityService.{name}"
+        if name == "DeleteIdentityPool":
+            params = {"IdentityPoolId": "us-east-1:0"}
+        body = json.dumps(params).encode()
+        if signed:
+            answer = attacking.call(aws, "cognito-identity", target, body)
+        else:
+            fields = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target}
+            answer = attacking.ask(aws, "POST", "/", fields, body)
+        assert 200 <= answer.status < 500 or answer.status == 501, (made, answer)
+        codes[answer.code] = codes.get(answer.code, 0) + 1
+
+    ask()
+    assert len(codes) > 8, codes

@@ -14,7 +14,7 @@ from freehold.errors import AwsError
 from freehold.message import Request
 from freehold.protocol import timestamps
 from freehold.protocol.codec import codec, serialize_error
-from freehold.protocol.route import route
+from freehold.protocol.route import Router, route
 from freehold.protocol.xml_write import escaped
 
 FUZZ = settings(
@@ -81,6 +81,50 @@ def test_any_form(body: bytes) -> None:
 )
 def test_any_path_query_host_and_scope(method: str, path: str, query: str, host: str, service: str | None) -> None:
     _outcome(Request(method, "/" + path, query, {"host": host}), service)
+
+
+REST_JSON = Router(("accessanalyzer", "apigateway", "dataexchange", "iam-toolbox", "lex-runtime", "mediastore-data"))
+SEGMENTS = st.sampled_from(
+    [
+        "analyzer",
+        "authorization-details",
+        "bot",
+        "content",
+        "v1",
+        "restapis",
+        "a",
+        "",
+        "%2F",
+        "%",
+        "%ff",
+        "..",
+        "é",
+        "+",
+    ]
+)
+
+
+@FUZZ
+@given(
+    st.sampled_from(["GET", "PUT", "POST", "DELETE", "PATCH", "HEAD"]),
+    st.lists(SEGMENTS, max_size=8).map("/".join),
+    st.text(max_size=20) | st.sampled_from(["maxResults=1", "mode=import", "type=a&type=b", "%=%", "a=1&a=2"]),
+    st.dictionaries(
+        st.sampled_from(["x-amz-lex-session-attributes", "content-type", "x-amzn-dataexchange-asset-id", "range"]),
+        st.text(max_size=12),
+    ),
+    st.binary(max_size=32) | JSON_PIECES.map(lambda value: json.dumps(value).encode()),
+)
+def test_any_rest_json(method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> None:
+    request = Request(method, "/" + path, query, headers, body)
+    for service in REST_JSON.services:
+        routed = None
+        try:
+            routed = REST_JSON.route(request, service)
+            codec(routed.operation).parse(request, routed)
+        except AwsError as error:
+            assert 400 <= error.status < 500
+            assert serialize_error(service, routed.operation if routed else None, error, "id", request).status < 500
 
 
 @FUZZ
