@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 from desk import Desk, Key, allow, deny, policy, refused, trust
 
-from freehold.services.iam import aws_managed, service_linked
+from freehold.services.iam import aws_managed, service_linked, service_linked_roles
 from freehold.services.iam.service_linked_roles import tend_deletions
 
 RDS = "rds.amazonaws.com"
@@ -144,6 +144,19 @@ def test_it_stays_while_resources_use_it(root: Key, linked: str, used_by: dict[s
     assert _outcome(root, again) == {"Status": "SUCCEEDED"}
     # What is told of the first task doesn't change.
     assert _outcome(root, task)["Status"] == "FAILED"
+
+
+def test_a_deletion_asked_for_twice_is_one_task_and_survives_a_stop(
+    desk: Desk, root: Key, linked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as stopped:
+        stopped.setattr(service_linked_roles, "finish_deletions", lambda tx: None)
+        task = root("DeleteServiceLinkedRole", RoleName=linked)["DeletionTaskId"]
+        assert root("DeleteServiceLinkedRole", RoleName=linked)["DeletionTaskId"] == task
+        assert root("GetServiceLinkedRoleDeletionStatus", DeletionTaskId=task) == {"Status": "IN_PROGRESS"}
+    app: Any = desk.worker
+    desk.worker.records.submit(lambda tx: tend_deletions(app, tx)).result(10)
+    assert root("GetServiceLinkedRoleDeletionStatus", DeletionTaskId=task) == {"Status": "SUCCEEDED"}
 
 
 def test_only_service_linked_roles_are_deleted_so(root: Key) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +20,7 @@ from freehold.authorization.principal import ANONYMOUS, Principal
 from freehold.errors import AwsError
 from freehold.message import Request
 from freehold.services.call import Call
-from freehold.services.iam import simulation
+from freehold.services.iam import simulated, simulation
 from freehold.services.operation import REGISTRY
 
 BUCKET = "arn:aws:s3:::reports"
@@ -400,6 +401,41 @@ def test_what_cannot_be_simulated_is_invalid_input(root: Key, wrong: dict[str, A
     given = {"PolicyInputList": [policy(allow("s3:*"))], "ActionNames": ["s3:GetObject"]} | wrong
     with refused("InvalidInput"):
         simulate(root, **given)
+
+
+HOSTILE = [
+    "[" * 50_000,
+    '{"Version":"2012-10-17","Statement":' + "[" * 40 + "]" * 40 + "}",
+    '{"Statement":[],"Statement":[]}',
+    policy({"Effect": "Allow", "Action": "s3:" + "*a" * 300, "Resource": "*"}),
+    policy({"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::${" + "a" * 10_000}),
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_policies_are_refused(root: Key, text: str) -> None:
+    with refused("InvalidInput"):
+        one(root, text)
+    with refused("InvalidInput"):
+        root("GetContextKeysForCustomPolicy", PolicyInputList=[text])
+
+
+def test_a_policy_that_the_engine_cannot_evaluate_is_told(root: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("a secret of the policy")
+
+    monkeypatch.setattr(simulated.decide, "decide", fail)
+    with refused("PolicyEvaluation", "s3:GetObject could not be evaluated") as caught:
+        one(root, policy(allow("s3:*")))
+    assert "secret" not in caught.value.message
+
+
+def test_ten_thousand_wildcards_take_no_time(root: Key) -> None:
+    text = policy(allow("s3:" + "*a" * 200, resource="arn:aws:s3:::" + "*a" * 10_000 + "b"))
+    began = time.process_time()
+    result = one(root, text, "s3:" + "a" * 120, ResourceArns=["arn:aws:s3:::" + "a" * 2000])
+    assert time.process_time() - began < 2
+    assert result["EvalDecision"] == "implicitDeny"
 
 
 def test_an_ec2_scenario_with_all_its_resources_is_simulated(root: Key) -> None:
