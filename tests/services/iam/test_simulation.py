@@ -424,7 +424,7 @@ def test_a_policy_that_the_engine_cannot_evaluate_is_told(root: Key, monkeypatch
     def fail(*_: Any) -> None:
         raise ValueError("a secret of the policy")
 
-    monkeypatch.setattr(simulated.decide, "decide", fail)
+    monkeypatch.setattr(simulated.Situation, "simulate", fail)
     with refused("PolicyEvaluation", "s3:GetObject could not be evaluated") as caught:
         one(root, policy(allow("s3:*")))
     assert "secret" not in caught.value.message
