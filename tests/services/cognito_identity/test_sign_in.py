@@ -516,19 +516,25 @@ def test_an_openid_provider_of_the_account_signs_users_in(app: App, google: Sign
 
 
 def test_the_trail_shows_sign_ins_without_their_tokens(app: App, google: Signer) -> None:
-    pool_id = app.ready(allow("iam:ListUsers"))
+    pool_id = app.ready(allow("iam:ListUsers"), AllowClassicFlow=True, DeveloperProviderName="login.example.app")
     login = token(google)
     identity = app.get_id(pool_id, google=login)
     given = app.credentials(identity, {GOOGLE: login})["Credentials"]
+    web_token = app.public.get_open_id_token(IdentityId=identity, Logins={GOOGLE: login})["Token"]
+    of_backend = app.cognito.get_open_id_token_for_developer_identity(
+        IdentityPoolId=pool_id, Logins={"login.example.app": "alice"}
+    )["Token"]
     with fails("NotAuthorizedException"):
         app.credentials(identity)
     events = [event["CloudTrailEvent"] for event in app.aws.cloudtrail.lookup_events(MaxResults=50)["Events"]]
     text = "\n".join(events)
-    for name in ("GetId", "GetCredentialsForIdentity"):
+    for name in ("GetId", "GetCredentialsForIdentity", "GetOpenIdToken", "GetOpenIdTokenForDeveloperIdentity"):
         assert f'"eventName":"{name}"' in text
     assert given["AccessKeyId"] in text
     assert '"errorCode":"NotAuthorizedException"' in text
-    for secret in (login, login.split(".")[2], given["SecretKey"], given["SessionToken"]):
+    for secret in (login, web_token, of_backend):
+        assert secret.split(".")[2] not in text
+    for secret in (given["SecretKey"], given["SessionToken"]):
         assert secret not in text
 
 
