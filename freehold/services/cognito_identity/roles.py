@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from freehold.authorization.permission import Permission
+from freehold.errors import AccessDeniedException
 from freehold.services.call import Call
 from freehold.services.cognito_identity import providers
 from freehold.services.cognito_identity.errors import InvalidParameter
 from freehold.services.cognito_identity.permissions import on_pool, pool_permission, require_pool
 from freehold.services.cognito_identity.records import POOLS, Pool, RoleMapping, Rule, pool_arn
-from freehold.services.iam.pass_role import pass_role
+from freehold.services.iam.pass_role import CrossAccountPassRole, pass_role
 from freehold.services.operation import Params, Result, operation
 from freehold.services.sts import federated
 from freehold.services.sts.errors import ValidationError
@@ -38,7 +39,10 @@ def _may_set(call: Call, params: Params) -> list[Permission]:
     roles = _given_roles(params)
     for role in roles:
         _check_role(role)
-    passed = [pass_role(call, role, providers.OWN, associated_resource_arn=arn) for role in roles]
+    try:
+        passed = [pass_role(call, role, providers.OWN, associated_resource_arn=arn) for role in roles]
+    except CrossAccountPassRole as refused:
+        raise AccessDeniedException(refused.message) from None
     return [pool_permission(call, "SetIdentityPoolRoles", pool_id), *passed]
 
 

@@ -248,7 +248,7 @@ def test_only_a_role_of_the_account_can_be_set(app: App) -> None:
     for arn in (f"arn:aws:iam::{app.aws.account_id}:user/alice", "x" * 20, "arn:aws:iam::::role/x"):
         with fails("InvalidParameterException", "role ARN"):
             app.set_roles(pool_id, authenticated=arn)
-    with fails("AccessDenied", "Cross-account", 403):
+    with fails("AccessDeniedException", "Cross-account"):
         app.set_roles(pool_id, authenticated="arn:aws:iam::999999999999:role/admin")
     with fails("ValidationException"):
         app.set_roles(pool_id, administrator=f"arn:aws:iam::{app.aws.account_id}:role/x")
