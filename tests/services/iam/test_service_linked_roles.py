@@ -10,8 +10,12 @@ from urllib.parse import unquote
 import pytest
 from desk import Desk, Key, allow, deny, policy, refused, trust
 
+from freehold.message import Request
+from freehold.services.call import Call
 from freehold.services.iam import aws_managed, service_linked, service_linked_roles
+from freehold.services.iam.pass_role import pass_role
 from freehold.services.iam.service_linked_roles import tend_deletions
+from freehold.services.operation import REGISTRY
 
 RDS = "rds.amazonaws.com"
 RDS_ROLE = "AWSServiceRoleForRDS"
@@ -234,6 +238,22 @@ def test_a_role_is_put_into_a_profile_by_who_may_pass_it(
     else:
         with refused("AccessDenied", "iam:PassRole on resource"):
             ada("AddRoleToInstanceProfile", InstanceProfileName="box", RoleName="worker")
+
+
+def test_a_role_of_another_account_is_never_passed(desk: Desk, root: Key) -> None:
+    principal = desk.worker.access.lookup(root.id, None).principal
+    app: Any = desk.worker
+    call = Call(app, Request("POST", "/", "", {}), REGISTRY["iam.GetRole"], principal, "us-east-1", "r", {})
+    with refused("AccessDenied", "Cross-account pass role is not allowed."):
+        pass_role(call, "arn:aws:iam::999988887777:role/theirs", "lambda.amazonaws.com")
+    for role_arn in (f"arn:aws:iam::{root.account}:role/nobody", "not an arn"):
+        # Whether it exists is for the operation to say, once the permission is there.
+        needed = pass_role(call, role_arn, "lambda.amazonaws.com", associated_resource_arn="arn:aws:lambda:::f")
+        assert (needed.action, needed.resource, needed.account_id) == ("iam:PassRole", role_arn, root.account)
+        assert needed.context == {
+            "iam:passedtoservice": "lambda.amazonaws.com",
+            "iam:associatedresourcearn": "arn:aws:lambda:::f",
+        }
 
 
 def test_without_passrole_no_role_is_handed_on(desk: Desk, root: Key) -> None:

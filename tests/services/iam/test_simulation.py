@@ -215,6 +215,25 @@ def test_a_resource_policy_counts_for_who_it_names(root: Key) -> None:
         one(root, nothing, **given)
 
 
+def test_statements_for_others_are_not_told(root: Key) -> None:
+    ada, bob = (f"arn:aws:iam::{root.account}:user/{name}" for name in ("ada", "bob"))
+    attached = policy(
+        *(
+            {"Effect": effect, "Principal": {"AWS": bob}, "Action": "s3:*", "Resource": OBJECT}
+            for effect in ("Allow", "Deny")
+        )
+    )
+    given = {"ResourcePolicy": attached, "ResourceArns": [OBJECT]}
+    for caller, text, decision, source in (
+        (ada, policy(allow("s3:GetObject")), "allowed", "PolicyInputList.1"),
+        (bob, policy(allow("s3:GetObject")), "explicitDeny", "ResourcePolicy"),
+        (ada, policy(deny("s3:GetObject")), "explicitDeny", "PolicyInputList.1"),
+    ):
+        result = one(root, text, CallerArn=caller, **given)
+        assert result["EvalDecision"] == decision
+        assert [matched["SourcePolicyId"] for matched in result["MatchedStatements"]] == [source]
+
+
 def test_across_accounts_both_sides_are_needed_and_told(root: Key) -> None:
     ada, owner = f"arn:aws:iam::{root.account}:user/ada", "arn:aws:iam::999988887777:root"
     attached = policy({"Effect": "Allow", "Principal": {"AWS": ada}, "Action": "s3:GetObject", "Resource": OBJECT})
