@@ -20,11 +20,11 @@ from freehold.authorization.permission import Permission
 from freehold.authorization.principal_element import caller
 from freehold.config import Settings
 from freehold.deployment import create, root_key_of
-from freehold.errors import AwsError
 from freehold.message import Request
 from freehold.protocol import models
 from freehold.protocol.models import Shape
 from freehold.services.call import Call
+from freehold.services.iam.saml_providers import PROVIDERS, SamlProvider
 from freehold.services.operation import REGISTRY, Operation
 from freehold.storage.counters import SharedCounters
 
@@ -32,7 +32,7 @@ POLICY = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 )  # fmt: skip
 TAG = {"Key": "team", "Value": "red"}
-SERVICES = ("iam", "sts", "kms", "s3", "cloudtrail")
+SERVICES = ("iam", "sts", "kms", "s3", "cloudtrail", "organizations", "cognito-identity")
 HEADERS = {"host": "localhost", "user-agent": "tests", "referer": "https://x.example/", "authorization": "AWS4 x",
            "x-amz-content-sha256": "UNSIGNED-PAYLOAD"}  # fmt: skip
 
@@ -90,6 +90,21 @@ class World:
         self.user = self.app.access.lookup(access["AccessKeyId"], None).principal
         key = do("kms.CreateKey", Tags=[{"TagKey": "team", "TagValue": "red"}])["KeyMetadata"]["Arn"]
         device = do("iam.CreateVirtualMFADevice", VirtualMFADeviceName="device", Tags=[TAG])
+        do("iam.CreateOpenIDConnectProvider", Url="https://example.com", ClientIDList=["app"],
+           ThumbprintList=["a" * 40], Tags=[TAG])  # fmt: skip
+        do("organizations.CreateOrganization", FeatureSet="ALL")
+        root_id = do("organizations.ListRoots")["Roots"][0]["Id"]
+        unit = do("organizations.CreateOrganizationalUnit", ParentId=root_id, Name="unit", Tags=[TAG])
+        limit = do("organizations.CreatePolicy", Content=POLICY, Name="limit", Description="", Tags=[TAG],
+                   Type="SERVICE_CONTROL_POLICY")["Policy"]["PolicySummary"]  # fmt: skip
+        unit_id = unit["OrganizationalUnit"]["Id"]
+        for tagged in (root_id, self.account_id):
+            do("organizations.TagResource", ResourceId=tagged, Tags=[TAG])
+        provider = SamlProvider(account_id=self.account_id, name="provider", unique_id="ASPX", created_at=1,
+                                valid_until=2, idps=[], tags={"team": "red"})  # fmt: skip
+        self.app.records.submit(lambda tx: PROVIDERS.put(tx, (self.account_id, "provider"), provider)).result(10)
+        pool = do("cognito-identity.CreateIdentityPool", IdentityPoolName="pool", AllowUnauthenticatedIdentities=True,
+                  IdentityPoolTags={"team": "red"})["IdentityPoolId"]  # fmt: skip
         do("kms.CreateAlias", AliasName="alias/used", TargetKeyId=key)
         do("s3.CreateBucket", Bucket="bucket", CreateBucketConfiguration={"Tags": [TAG]})
         do("s3.PutBucketAbac", Bucket="bucket", AbacStatus={"Status": "Enabled"})
@@ -105,6 +120,15 @@ class World:
             "RoleArn": f"{arn}role/app", "Name": "name", "Policy": POLICY, "AssumeRolePolicyDocument": POLICY,
             "EncryptionContext": {"Team": "red"}, "TagKeys": ["team"], "AccountId": self.account_id,
             "GrantTokens": [], "TransitiveTagKeys": ["team"], "TagKeyList": ["team"],
+            "PolicyId": limit["Id"], "TargetId": unit_id, "ParentId": root_id, "RootId": root_id, "ChildId": unit_id,
+            "SourceParentId": root_id, "DestinationParentId": unit_id, "OrganizationalUnitId": unit_id,
+            "ResourceId": unit_id, "HandshakeId": "h-0123456789", "ServicePrincipal": "ram.amazonaws.com",
+            "IdentityPoolId": pool,
+            "ResourceArn": f"arn:aws:cognito-identity:us-east-1:{self.account_id}:identitypool/{pool}",
+            "SAMLProviderArn": f"{arn}saml-provider/provider", "PrincipalArn": f"{arn}saml-provider/provider",
+            "OpenIDConnectProviderArn": f"{arn}oidc-provider/example.com", "Url": "https://example.com",
+            "Arn": f"{arn}role/app", "PolicySourceArn": f"{arn}role/app", "ResourceArns": ["*"],
+            "ActionNames": ["s3:GetObject"], "ServerCertificateName": "certificate",
             "SerialNumber": device["VirtualMFADevice"]["SerialNumber"],
         }  # fmt: skip
 
@@ -132,7 +156,8 @@ class World:
             assert shape.member is not None
             return [self._value(shape.member.shape, depth + 1)] if depth < 5 else []
         if kind == "map":
-            return {"a": "b"}
+            assert shape.value is not None
+            return {"a": self._value(shape.value.shape, depth + 1)}
         if kind in ("integer", "long", "float", "double"):
             return int(shape.min or 1)
         if kind == "boolean":
@@ -148,7 +173,8 @@ class World:
         params = self.parameters(operation, more)
         of_caller = context_keys.of_principal(caller(self.user))
         for query, via in (("prefix=&delimiter=&", ()), (PRESIGNED, ()), ("", ("s3",))):
-            call = self.call(f"{operation.service}.{operation.name}", params, query=query)
+            who = self.root if operation.service == "organizations" else self.user
+            call = self.call(f"{operation.service}.{operation.name}", params, who, query=query)
             of_request = context_keys.of_request(call.request, region="us-east-1", now_seconds=0.0, via=via)
             for permission in operation.permissions(call, dict(params)):
                 yield permission, {*permission.context, *of_request, *of_caller, *context_keys.COMPUTED}
@@ -171,6 +197,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "kms.RetireGrant": [],
     "iam.GetServiceLinkedRoleDeletionStatus": [],
+    "organizations.DescribeEffectivePolicy": [{"TargetId": None}],
+    "sts.AssumeRoleWithSAML": [],
+    "sts.AssumeRoleWithWebIdentity": [],
+    "cognito-identity.GetCredentialsForIdentity": [],
+    "cognito-identity.SetIdentityPoolRoles": [{"Roles": {}, "RoleMappings": {}}],
 }
 """Parameters that an operation needs in another way than the model says; none: it is not driven, as it asks for
 nothing before it has found what only another call gives."""
@@ -206,7 +237,7 @@ def everything_asked(directory: Path) -> Asked:
                     for permission, keys in made.permissions(operation, more):
                         at = (name, permission.action, permission.resource)
                         found.rows.setdefault(at, set()).update(keys)
-                except AwsError as error:
+                except Exception as error:  # what needs more than parameters is named in `VARIANTS`
                     found.failed.setdefault(name, f"{type(error).__name__}: {error}")
     finally:
         made.close()

@@ -90,6 +90,8 @@ DECIDED: list[tuple[str, Decision, tuple[str, str, str | None]]] = [
      ("allow", "resource", "resource1")),
     ("resource denies", ask(identity=FULL, on=policy("resource", {}, DENY)), ("explicitDeny", "resource", "resource1")),
     ("the role is named", ask(SESSION, on=policy("resource", ROLE_NAMED)), ("allow", "resource", "resource0")),
+    ("the role is named twice", ask(SESSION, on=policy("resource", ROLE_NAMED, ROLE_NAMED)),
+     ("allow", "resource", "resource0")),
     ("the account is named", ask(identity=FULL, on=policy("resource", {"Principal": {"AWS": A}})),
      ("allow", "identity", "identity0")),
     ("the account alone is named", ask(on=policy("resource", {"Principal": {"AWS": A}})),
