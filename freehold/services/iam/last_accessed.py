@@ -27,8 +27,8 @@ from freehold.services.iam.access_jobs import Job, Report, ServiceUse, maker, ma
 from freehold.services.iam.authorized import iam
 from freehold.services.iam.entities import Named
 from freehold.services.iam.errors import InvalidInput, NoSuchEntity
+from freehold.services.iam.policy_sources import entity_at
 from freehold.services.iam.records import ATTACHMENTS, MEMBERS, Group, ManagedPolicy, Role, User
-from freehold.services.iam.simulation import entity_at
 from freehold.services.operation import Params, Result
 from freehold.storage.records import Reader
 

@@ -15,8 +15,8 @@ from freehold.authorization.document import Policy, Statement
 from freehold.services.call import Call
 from freehold.services.iam import pages, policies_of
 from freehold.services.iam.errors import InvalidInput
+from freehold.services.iam.policy_sources import Named, in_thread, on_source, require_at
 from freehold.services.iam.records import User
-from freehold.services.iam.simulation import Named, in_thread, on_source, require_at
 from freehold.services.operation import Params, Result, operation
 from freehold.storage.records import Reader
 
