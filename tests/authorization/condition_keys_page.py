@@ -100,6 +100,8 @@ _ATTESTATION = "there are no Nitro enclaves: Recipient is refused"
 NOT_GIVEN: dict[str, str] = {
     "iam:FIDO-": _SECURITY_KEYS,
     "iam:RegisterSecurityKey": _SECURITY_KEYS,
+    "organizations:TransferDirection": "responsibility transfers are not served",
+    "organizations:TransferType": "responsibility transfers are not served",
     "kms:MultiRegionKeyType": "there are no multi-Region keys",
     "kms:RecipientAttestation:": _ATTESTATION,
     "s3:AccessGrantsInstanceArn": _ACCESS_GRANTS,
