@@ -221,11 +221,27 @@ def _target(levels: tuple[PolicySet, ...], number: int, request: Request, key: s
     return f"{start}:{'root' if number == 0 else 'ou'}/{organization_id}/{units[number]}"
 
 
-def policy_info(policy: Policy, attached_to: str) -> dict[str, Any]:
+def targets(decision: Decision) -> dict[str, list[str]]:
+    """What each policy of the organization is attached to, by its URI, as far as it is known."""
+    request, policies = decision.request, decision.policies
+    found: dict[str, list[str]] = {}
+    for levels, key, account_id in (
+        (policies.rcps, "aws:resourceorgpaths", request.account_id),
+        (policies.scps, "aws:principalorgpaths", request.who.account_id),
+    ):
+        for number, level in enumerate(levels):
+            target = _target(levels, number, request, key, account_id)
+            for policy in level.policies if target else ():
+                found.setdefault(uri(policy), []).append(target)
+    return found
+
+
+def policy_info(policy: Policy, attached_to: Iterable[str]) -> dict[str, Any]:
     """A policy of the list of those that were evaluated."""
     found: dict[str, Any] = {"type": TYPES[policy.type], "inline": not is_managed(policy), "uri": uri(policy)}
-    if attached_to:
-        found["attachedTo"] = [{"arn": attached_to}]
+    attached = [{"arn": arn} for arn in attached_to]
+    if attached:
+        found["attachedTo"] = attached
     source = _SOURCES.get(policy.type)
     if source is not None:
         found["policySource"] = {"type": source[0], "typeName": source[1]}

@@ -247,6 +247,11 @@ def around_a_deny(current: Situation, statement: Statement) -> Iterator[Candidat
     if narrowed is not None:
         who = f" by {arn}" if shared else ""
         yield replaced("narrow-deny", narrowed, f"Let {where} no longer deny {_what(current)}{who}.")
+    elsewhere = _without_resource(before, current.resource)
+    if shared and current.principal.arn and elsewhere is not None:
+        by = [_exempting(before, arn), {key: value for key, value in _only_for(elsewhere, arn).items() if key != "Sid"}]
+        words = f"Let {where} deny {arn} nothing on {current.resource}."
+        yield replaced("exempt-principal", by, words, "it then denies this principal no other action on it either")
     if shared and current.principal.arn:
         exempt = _exempting(before, arn)
         words = f"Exempt {arn} from {where}."
@@ -255,10 +260,9 @@ def around_a_deny(current: Situation, statement: Statement) -> Iterator[Candidat
     if rest:
         words = f"Take {current.action} out of {where}."
         yield replaced("narrow-deny", [rest], words, f"it then denies {current.action} on no resource any more")
-    open_resource = _without_resource(before, current.resource)
-    if open_resource is not None:
+    if elsewhere is not None:
         words = f"Take {current.resource} out of {where}."
-        yield replaced("narrow-deny", [open_resource], words, f"it then denies nothing on {current.resource} any more")
+        yield replaced("narrow-deny", [elsewhere], words, f"it then denies nothing on {current.resource} any more")
     if len(statements) == 1 and one.type in ("boundary", "endpoint"):
         return  # an empty one would allow nothing, and none at all would allow everything
     words = f"Remove {where}."
@@ -304,8 +308,17 @@ def _without(statement: dict[str, Any], current: Situation, exempt_arn: str) -> 
 
 def _exempting(statement: dict[str, Any], arn: str) -> dict[str, Any]:
     """The statement with a condition that leaves one principal out."""
-    conditions = {operator: dict(block) for operator, block in statement.get("Condition", {}).items()}
-    block = conditions.setdefault("ArnNotEquals", {})
+    return _on_principal(statement, "ArnNotEquals", arn)
+
+
+def _only_for(statement: dict[str, Any], arn: str) -> dict[str, Any]:
+    """The statement for one principal alone. Where it has such a condition for others already, for these as well."""
+    return _on_principal(statement, "ArnEquals", arn)
+
+
+def _on_principal(statement: dict[str, Any], operator: str, arn: str) -> dict[str, Any]:
+    conditions = {each: dict(block) for each, block in statement.get("Condition", {}).items()}
+    block = conditions.setdefault(operator, {})
     key = next((key for key in block if key.lower() == "aws:principalarn"), "aws:PrincipalArn")
     block[key] = [*_list(block.get(key, [])), literal(arn)]
     return {**statement, "Condition": conditions}

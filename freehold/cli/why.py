@@ -5,6 +5,8 @@ Asks the server (or AWS) for the details of one authorization id, and works the 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -119,19 +121,31 @@ class _Told:
             if not self.decision.allowed:
                 self.remedy = remedy(denied.situation)
 
-    def findings(self, check_type: str) -> list[str]:
-        """What statements of a type said, with the condition that failed."""
+    def checks(self) -> Iterator[tuple[dict[str, Any], list[str]]]:
+        """Each check, with what the statements of its policies said and the condition that failed."""
+        seen: Counter[str] = Counter()
+        for check in self.evaluation.get("checks") or ():
+            yield check, self._findings(check["checkType"], seen[check["checkType"]])
+            seen[check["checkType"]] += 1
+
+    def _findings(self, check_type: str, number: int) -> list[str]:
+        """Those of the check's own level, where there are several checks of a type."""
         from freehold.authorization import explain
 
         if self.decision is None:
             return []
         wanted = _VERDICTS.get(check_type) or explain._NAMES[self.decision.request.kind]
+        verdicts = [one for one in explain.verdicts(self.decision) if one.policy_type == wanted]
+        statements = list(verdicts[number].findings) if number < len(verdicts) else []
+        types = [check["checkType"] for check in self.evaluation.get("checks") or ()]
+        if check_type == "PRINCIPAL" and "RESOURCE" not in types:
+            # Within an account the resource's policy is part of this check; otherwise it has one of its own.
+            for one in explain.verdicts(self.decision):
+                statements += one.findings if one.policy_type == explain._NAMES["resource"] else ()
         lines = []
-        for verdict in explain.verdicts(self.decision):
-            if verdict.policy_type == wanted:
-                for one in verdict.findings:
-                    said = f"{one.effect} applies" if one.applies else f"{one.effect} does not apply: {one.why}"
-                    lines.append(f"{one.statement} of {one.policy}: {said}")
+        for finding in statements:
+            said = "applies" if finding.applies else f"does not apply: {finding.why}"
+            lines.append(f"{finding.statement} of {finding.policy}: {finding.effect} {said}")
         return list(dict.fromkeys(lines))
 
     def deciding(self) -> str:
@@ -151,10 +165,7 @@ class _Told:
             "resource": self.evaluation["resource"],
             "effect": self.evaluation.get("evaluatedEffect"),
             "decided_by": self.deciding(),
-            "checks": [
-                {**check, "findings": self.findings(check["checkType"])}
-                for check in self.evaluation.get("checks") or ()
-            ],
+            "checks": [{**check, "findings": findings} for check, findings in self.checks()],
         }
         if self.remedy is not None:
             found["remedy"] = self.remedy.as_json()
@@ -180,13 +191,13 @@ def _print(authorization_id: str, context: dict[str, Any], told: list[_Told]) ->
              (one.evaluation["action"], "bold"), f" on {one.evaluation['resource']}")  # fmt: skip
         line(f"by {context.get('aws:PrincipalArn', '?')}", indent=2)
         line(f"at {context.get('aws:CurrentTime', '?')} from {context.get('aws:SourceIp', '?')}", indent=2)
-        for check in one.evaluation.get("checks") or ():
+        for check, findings in one.checks():
             mark, style, says = _MARKS[check["evaluatedEffect"]]
             target = f" ({check['targetArn']})" if check.get("targetArn") else ""
             name = _CHECKS.get(check["checkType"], check["checkType"])
             line((f"{mark} ", style), (f"{name}{target}: ", "bold"), says, indent=2)
             if not allowed:
-                for finding in one.findings(check["checkType"]):
+                for finding in findings:
                     line((finding, "dim"), indent=6)
         if allowed:
             console.print()

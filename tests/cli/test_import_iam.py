@@ -140,6 +140,21 @@ def test_what_is_exported_here_is_imported_elsewhere_and_exported_the_same(
     made, root = imported(server, file)
     assert made["notes"] == []
     assert exported(root) == before
+    assert decisions(root) == decisions(aws)
+
+
+def decisions(account: Any) -> list[tuple[str, str, str]]:
+    """What the account's principals may, by simulation."""
+    actions = ["s3:GetObject", "s3:PutObject", "iam:GetUser", "ec2:DescribeInstances", "kms:Decrypt"]
+    found = []
+    for principal in ("user/b/u", "role/r"):
+        answer = account.iam.simulate_principal_policy(
+            PolicySourceArn=f"arn:aws:iam::{account.account_id}:{principal}", ActionNames=actions
+        )
+        for one in answer["EvaluationResults"]:
+            found.append((principal, one["EvalActionName"], one["EvalDecision"]))
+    assert {decision for _, _, decision in found} == {"allowed", "implicitDeny"}
+    return found
 
 
 def test_pages_one_after_the_other_and_in_a_list_are_one_account(server: Any) -> None:

@@ -157,14 +157,15 @@ def _infos(decisions: list[Decision]) -> dict[tuple[str, str], dict[str, Any]]:
     for decision in decisions:
         request = decision.request
         principal = request.who.principal
+        targets = checks.targets(decision)
         for policy in _policies(decision):
             if not checks.is_visible(policy, request):
                 continue
-            attached_to = ""
+            attached_to = targets.get(checks.uri(policy), [])
             if policy.type in ("identity", "boundary", "session"):
-                attached_to = principal.issuer_arn or principal.arn
+                attached_to = [principal.issuer_arn or principal.arn]
             elif policy.type in ("resource", "key", "trust"):
-                attached_to = policy.origin if policy.origin.startswith("arn:") else request.resource
+                attached_to = [policy.origin if policy.origin.startswith("arn:") else request.resource]
             infos.setdefault((policy.type, checks.uri(policy)), checks.policy_info(policy, attached_to))
         if request.account_id == principal.account_id:
             for grant in request.grants:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -214,3 +215,69 @@ def test_the_audit_names_the_id(account: Any) -> None:
     attributes = [{"AttributeKey": "EventName", "AttributeValue": "GetGroup"}]
     [event] = account.cloudtrail.lookup_events(LookupAttributes=attributes)["Events"]
     assert authorization_id in json.loads(event["CloudTrailEvent"])["errorMessage"]
+
+
+def test_an_organization_s_members_may_read_and_each_level_is_a_check(server: Any) -> None:
+    management = server.new_account()
+    organization = management.organizations.create_organization(FeatureSet="ALL")["Organization"]["Id"]
+    root = management.organizations.list_roots()["Roots"][0]["Id"]
+    made = management.organizations.create_account(Email=f"{organization}@example.com", AccountName="member")
+    status = made["CreateAccountStatus"]
+    for _ in range(100):
+        if status["State"] != "IN_PROGRESS":
+            break
+        time.sleep(0.1)
+        ask = management.organizations.describe_create_account_status
+        status = ask(CreateAccountRequestId=status["Id"])["CreateAccountStatus"]
+    member = status["AccountId"]
+    unit = management.organizations.create_organizational_unit(ParentId=root, Name="team")["OrganizationalUnit"]
+    management.organizations.move_account(AccountId=member, SourceParentId=root, DestinationParentId=unit["Id"])
+    content = json.dumps(policy(deny("s3:*", Sid="NoS3")))
+    scp = management.organizations.create_policy(
+        Name="no", Description="no", Type="SERVICE_CONTROL_POLICY", Content=content
+    )["Policy"]["PolicySummary"]
+    management.organizations.attach_policy(PolicyId=scp["Id"], TargetId=unit["Id"])
+    admin = management.new_user("admin", policy(allow("*")))
+    role = f"arn:aws:iam::{member}:role/OrganizationAccountAccessRole"
+    session = management.using(admin.sts.assume_role(RoleArn=role, RoleSessionName="one"))
+    message = refused(session.s3.create_bucket, Bucket=f"b-{member}")
+    assert f"with an explicit deny in a service control policy: {scp['Arn']}. Run" in message
+    for reader in (session, management):
+        found = details(reader, id_in(message))
+        checks = found["evaluations"][0]["checks"]
+        assert [check["evaluatedEffect"] for check in checks] == ["ALLOW", "EXPLICIT_DENY", "ALLOW", "ALLOW"]
+        assert checks[1]["targetArn"] == unit["Arn"]
+        [info] = [one for one in found["policies"] if one["uri"] == scp["Arn"]]
+        assert info["attachedTo"] == [{"arn": unit["Arn"]}]
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        details(server.new_account(), id_in(message))
+
+
+@pytest.mark.parametrize("asked", ["x" * 257, "UPPER", "a b", "..%2f..%2fetc", "é", "a/policy", "0" * 256])
+def test_what_is_no_id_is_refused_as_such(account: Any, asked: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        fresh(account).get_request_authorization_details(authorizationId=asked)
+    assert caught.value.response["Error"]["Code"] in ("ValidationException", "ResourceNotFoundException", "404")
+
+
+@pytest.mark.parametrize("token", ["-10", "5", "10", "99999999999999999999", "x", "１０", ""])
+def test_a_token_that_was_not_given_is_refused(account: Any, token: str) -> None:
+    bob = account.new_user("bob")
+    authorization_id = id_in(refused(bob.iam.get_group, GroupName="g"))
+    with pytest.raises(ClientError, match="ValidationException"):
+        fresh(account).get_request_authorization_details(authorizationId=authorization_id, nextToken=token)
+
+
+def test_a_call_that_is_decided_item_by_item_tells_its_last_decisions_by_pages(account: Any) -> None:
+    bob = account.new_user("bob", policy(allow("s3:ListBucket")))
+    bucket = f"b-{account.account_id}"
+    account.s3.create_bucket(Bucket=bucket)
+    items = [{"Key": f"k{number}"} for number in range(40)]
+    errors = bob.s3.delete_objects(Bucket=bucket, Delete={"Objects": items})["Errors"]
+    assert len(errors) == 40
+    ids = [id_in(one["Message"]) for one in errors if "authorization id" in one["Message"]]
+    assert 0 < len(ids) <= 8
+    paginator = fresh(account).get_paginator("get_request_authorization_details")
+    evaluations = paginator.paginate(authorizationId=ids[-1]).build_full_result()["evaluations"]
+    assert 0 < len(evaluations) <= 16
+    assert {one["evaluatedEffect"] for one in evaluations} == {"IMPLICIT_DENY"}
