@@ -145,7 +145,6 @@ GIVEN_ELSEWHERE: dict[tuple[str, str], str] = {
     ("organizations:DescribeEffectivePolicy", "aws:ResourceTag/"): "given where the caller names the account",
     ("organizations:InviteAccountToOrganization", "aws:ResourceTag/"): "the account is not in the organization yet",
     ("organizations:*", "organizations:PolicyType"): "given where the target is a policy",
-    ("cognito-identity:*", "cognito-identity:IdentityPoolArn"): "given where the identity exists",
     ("sts:TagSession", "sts:TransitiveTagKeys"): "GetFederationToken's tags are never transitive",
     ("s3:CreateBucket", "aws:ResourceTag/"): "the bucket has no tags before it is made",
     ("s3:CreateBucket", "s3:BucketTag/"): "the bucket has no tags before it is made",

@@ -24,6 +24,7 @@ from freehold.message import Request
 from freehold.protocol import models
 from freehold.protocol.models import Shape
 from freehold.services.call import Call
+from freehold.services.cognito_identity.records import Identity, save_identity
 from freehold.services.iam.saml_providers import PROVIDERS, SamlProvider
 from freehold.services.operation import REGISTRY, Operation
 from freehold.storage.counters import SharedCounters
@@ -105,6 +106,9 @@ class World:
         self.app.records.submit(lambda tx: PROVIDERS.put(tx, (self.account_id, "provider"), provider)).result(10)
         pool = do("cognito-identity.CreateIdentityPool", IdentityPoolName="pool", AllowUnauthenticatedIdentities=True,
                   IdentityPoolTags={"team": "red"})["IdentityPoolId"]  # fmt: skip
+        person = Identity(identity_id="us-east-1:11111111-2222-3333-4444-555555555555", pool_id=pool, created_at=1,
+                          modified_at=1)  # fmt: skip
+        self.app.records.submit(lambda tx: save_identity(tx, person, 1.0)).result(10)
         do("kms.CreateAlias", AliasName="alias/used", TargetKeyId=key)
         do("s3.CreateBucket", Bucket="bucket", CreateBucketConfiguration={"Tags": [TAG]})
         do("s3.PutBucketAbac", Bucket="bucket", AbacStatus={"Status": "Enabled"})
@@ -123,7 +127,7 @@ class World:
             "PolicyId": limit["Id"], "TargetId": unit_id, "ParentId": root_id, "RootId": root_id, "ChildId": unit_id,
             "SourceParentId": root_id, "DestinationParentId": unit_id, "OrganizationalUnitId": unit_id,
             "ResourceId": unit_id, "HandshakeId": "h-0123456789", "ServicePrincipal": "ram.amazonaws.com",
-            "IdentityPoolId": pool,
+            "IdentityPoolId": pool, "IdentityId": person.identity_id, "IdentityIdsToDelete": [person.identity_id],
             "ResourceArn": f"arn:aws:cognito-identity:us-east-1:{self.account_id}:identitypool/{pool}",
             "SAMLProviderArn": f"{arn}saml-provider/provider", "PrincipalArn": f"{arn}saml-provider/provider",
             "OpenIDConnectProviderArn": f"{arn}oidc-provider/example.com", "Url": "https://example.com",

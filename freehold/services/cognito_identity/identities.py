@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from freehold.authorization.permission import ContextValue, Permission
 from freehold.services.call import Call
 from freehold.services.cognito_identity import asking, linking, logins, pages
 from freehold.services.cognito_identity.asking import Asked
@@ -18,7 +19,7 @@ from freehold.services.cognito_identity.errors import (
     NotAuthorized,
     TooManyRequests,
 )
-from freehold.services.cognito_identity.permissions import no_identity, no_pool, on_account, on_pool, require_pool
+from freehold.services.cognito_identity.permissions import PREFIX, no_identity, no_pool, on_pool, require_pool
 from freehold.services.cognito_identity.records import (
     IDENTITIES,
     Identity,
@@ -27,7 +28,7 @@ from freehold.services.cognito_identity.records import (
     remove_link,
     save_identity,
 )
-from freehold.services.operation import Params, Result, no_permission, operation
+from freehold.services.operation import Params, Permissions, Result, no_permission, operation
 
 MOST_GUESTS_A_SECOND: Final = 100
 """How many guests a pool takes in a second and worker: anyone can be one."""
@@ -127,7 +128,23 @@ def own_identity(call: Call, identity_id: str, pool_id: str | None = None) -> Id
     return found[1] if pool_id is None or found[0].pool_id == pool_id else None
 
 
-@operation("cognito-identity.DescribeIdentity", permissions=on_account("DescribeIdentity"))
+def _on_identities(action: str, member: str) -> Permissions:
+    """The action on no resource that AWS knows, with the identities' pools as a condition key: once for each pool."""
+
+    def needed(call: Call, params: Params) -> list[Permission]:
+        named = params[member]
+        pools = set()
+        for identity_id in named if isinstance(named, list) else [named]:
+            found = identity_by_id(call.reader, identity_id)
+            if found is not None and (found[0].account_id, found[0].region) == (call.account_id, call.region):
+                pools.add(found[0].arn)
+        contexts: list[dict[str, ContextValue]] = [{"cognito-identity:identitypoolarn": arn} for arn in sorted(pools)]
+        return [Permission(f"{PREFIX}:{action}", "*", call.account_id, context) for context in contexts or [{}]]
+
+    return needed
+
+
+@operation("cognito-identity.DescribeIdentity", permissions=_on_identities("DescribeIdentity", "IdentityId"))
 def describe_identity(call: Call, params: Params) -> Result:
     """When an identity was made and changed, and by which providers it is known."""
     identity = own_identity(call, params["IdentityId"])
@@ -136,7 +153,11 @@ def describe_identity(call: Call, params: Params) -> Result:
     return shown(identity)
 
 
-@operation("cognito-identity.DeleteIdentities", permissions=on_account("DeleteIdentities"), writes=True)
+@operation(
+    "cognito-identity.DeleteIdentities",
+    permissions=_on_identities("DeleteIdentities", "IdentityIdsToDelete"),
+    writes=True,
+)
 def delete_identities(call: Call, params: Params) -> Result:
     """Delete 1-60 identities. Those that aren't the caller's, or aren't at all, are listed as unprocessed.
 
