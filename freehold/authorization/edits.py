@@ -428,9 +428,12 @@ def _in_words(key: str, value: Any) -> str:
 
 
 def literal(resource: str) -> str:
-    """A name as a policy writes it, where a star would mean anything."""
+    """A name as a policy writes it, where a star would mean anything. What stands for all of a service's resources
+    (`arn:aws:s3:::*`) is written as it is."""
     if resource in ("", "*"):
         return "*"
+    if _is_all_of_a_service(resource):
+        return resource
     return re.sub(r"\$(?=\{)|[*?]", lambda found: f"${{{found[0]}}}", resource)
 
 
@@ -470,7 +473,12 @@ def _public(principal: Principal) -> str:
 
 
 def _everywhere(current: Situation) -> str:
-    return "the action is not about one resource: it is allowed on all" if literal(current.resource) == "*" else ""
+    everything = literal(current.resource) == "*" or _is_all_of_a_service(current.resource)
+    return "the action is not about one resource: it is allowed on all" if everything else ""
+
+
+def _is_all_of_a_service(resource: str) -> bool:
+    return resource.split(":", 5)[5:] == ["*"]
 
 
 def _what(current: Situation) -> str:

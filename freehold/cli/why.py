@@ -190,7 +190,7 @@ def _print(authorization_id: str, context: dict[str, Any], told: list[_Told]) ->
         line(("Allowed" if allowed else "Denied", "bold green" if allowed else "bold red"), " ",
              (one.evaluation["action"], "bold"), f" on {one.evaluation['resource']}")  # fmt: skip
         line(f"by {context.get('aws:PrincipalArn', '?')}", indent=2)
-        line(f"at {context.get('aws:CurrentTime', '?')} from {context.get('aws:SourceIp', '?')}", indent=2)
+        line(f"at {context.get('aws:CurrentTime', '?')} {_from(context)}", indent=2)
         for check, findings in one.checks():
             mark, style, says = _MARKS[check["evaluatedEffect"]]
             target = f" ({check['targetArn']})" if check.get("targetArn") else ""
@@ -208,6 +208,13 @@ def _print(authorization_id: str, context: dict[str, Any], told: list[_Told]) ->
         console.print()
         _print_remedy(line, one)
         console.print()
+
+
+def _from(context: dict[str, Any]) -> str:
+    """Where the request came from: an address, or the service that asked for the caller."""
+    if "aws:SourceIp" in context:
+        return f"from {context['aws:SourceIp']}"
+    return f"through {context.get('kms:ViaService') or context.get('aws:CalledViaLast') or 'a service'}"
 
 
 def _print_remedy(line: Any, one: _Told) -> None:

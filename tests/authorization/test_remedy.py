@@ -164,6 +164,28 @@ def test_the_smallest_change(
     assert all(change.words.endswith(".") for change in found.changes)
 
 
+def test_an_action_on_all_of_a_service_is_allowed_there_and_says_so() -> None:
+    case = {"request": {"principal": ALICE, "action": "s3:ListAllMyBuckets", "resource": "arn:aws:s3:::*"}}
+    [change] = remedy(cases.situation(case)).changes
+    assert change.statements[0]["Resource"] == "arn:aws:s3:::*"
+    assert "allowed on all" in change.warning
+
+
+def test_an_organization_s_deny_of_everything_is_narrowed_to_the_resource_for_one_principal() -> None:
+    case = {
+        "request": {"principal": ALICE, "action": "s3:GetObject", "resource": f"{BUCKET}/q1"},
+        "policies": {"identity": [EVERYTHING], "scps": [[EVERYTHING, policy(deny("s3:*", Sid="NoS3"))]]},
+    }
+    [change] = remedy(cases.situation(case)).changes
+    everyone_else = {"ArnNotEquals": {"aws:PrincipalArn": [ALICE]}}
+    elsewhere = {"ArnEquals": {"aws:PrincipalArn": [ALICE]}}
+    assert [dict(one) for one in change.statements] == [
+        deny("s3:*", Sid="NoS3", Condition=everyone_else),
+        {"Effect": "Deny", "Action": "s3:*", "NotResource": [f"{BUCKET}/q1"], "Condition": elsewhere},
+    ]
+    assert "no other action on it" in change.warning
+
+
 def test_a_change_that_opens_more_says_so() -> None:
     case = {
         "request": {"principal": ALICE, "action": "s3:GetObject", "resource": f"{BUCKET}/q1"},
