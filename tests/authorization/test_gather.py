@@ -378,3 +378,30 @@ def test_the_endpoint_that_a_call_came_through_takes_part() -> None:
     assert authorizer.decide(through, get("s3:ListBucket")).allowed
     # What the caller's policies are is remembered; the endpoint's isn't among them.
     assert authorizer.decide(call(), get()).allowed
+
+
+def test_of_many_statements_those_that_apply_are_found() -> None:
+    """Statements that ask for one key's value are found by it: as if each had been looked at."""
+    rng = random.Random(11)
+    wanted: list[Any] = ["1", "2", ["1", "2"], ["1", "${*}"], ["${*}"], "", ["3", "1"]]
+    operators = ["StringEquals"] * 4 + ["StringEqualsIfExists", "StringNotEquals", "ForAnyValue:StringEquals",
+                                        "ForAllValues:StringEquals", "StringLike", "StringEqualsIgnoreCase"]  # fmt: skip
+    for _ in range(150):
+        statements = [
+            {
+                "Effect": rng.choice(["Allow", "Allow", "Deny"]), "Action": "s3:*",
+                "Resource": rng.choice(["*", "arn:aws:s3:::b/1"]),
+                "Condition": {rng.choice(operators): {rng.choice(["aws:x", "AWS:Y"]): rng.choice(wanted)}
+                              for _ in range(rng.choice((0, 1, 1, 2)))},
+            }
+            for _ in range(rng.choice((3, 6, 12)))
+        ]  # fmt: skip
+        held = PolicySet((policy(*statements),))
+        for _ in range(12):
+            values = {f"aws:{name}": rng.choice([None, "1", "2", "*", "", ("1", "2"), ("*",), ()]) for name in "xy"}
+            resource = rng.choice(["arn:aws:s3:::b/1", "arn:aws:s3:::b/2"])
+            applying = [one for one in held.statements if one.applies(resource, Context(values))]
+            denies = [one for one in applying if one.effect == "Deny"]
+            allows = [one for one in applying if one.effect == "Allow"]
+            expected = (denies[0], None) if denies else (None, allows[0] if allows else None)
+            assert held.verdict("s3:GetObject", resource, Context(values)) == expected

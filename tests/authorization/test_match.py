@@ -44,6 +44,8 @@ TEXTS = [  # pattern, text, matches
     ("**", "x", True),
     ("*?*", "", False),
     ("*?*", "x", True),
+    ("aXb", "aXb", True),
+    ("aXb", "acb", False),
 ]
 
 
@@ -146,7 +148,7 @@ def test_variables_are_parsed_only_where_they_exist() -> None:
     assert match.parse("$x", variables=True) == ("$x",)
 
 
-@pytest.mark.parametrize("pattern", ["${aws:x", "${}", "${aws:x, y}", "${aws:x,'y}", "${, 'y'}"])
+@pytest.mark.parametrize("pattern", ["${aws:x", "${}", "${}x}", "${aws:x, y}", "${aws:x,'y}", "${, 'y'}"])
 def test_a_broken_variable_is_refused(pattern: str) -> None:
     with pytest.raises(match.BadPattern):
         match.parse(pattern, variables=True)
