@@ -385,7 +385,8 @@ def test_of_many_statements_those_that_apply_are_found() -> None:
     rng = random.Random(11)
     wanted: list[Any] = ["1", "2", ["1", "2"], ["1", "${*}"], ["${*}"], "", ["3", "1"]]
     operators = ["StringEquals"] * 4 + ["StringEqualsIfExists", "StringNotEquals", "ForAnyValue:StringEquals",
-                                        "ForAllValues:StringEquals", "StringLike", "StringEqualsIgnoreCase"]  # fmt: skip
+                                        "ForAllValues:StringEquals", "StringLike",
+                                           "StringEqualsIgnoreCase"]  # fmt: skip
     for _ in range(150):
         statements = [
             {
