@@ -380,11 +380,11 @@ def _asked_differently(current: Situation, statement: Statement, *, every_key: b
             if statement.effect == "Allow":
                 return
             continue
-        value = _value(operator, wanted, statement.effect)
+        value = given[key] = _value(operator, wanted, statement.effect)
         if value is None:
             context.pop(key, None)
         else:
-            context[key] = given[key] = value
+            context[key] = value
         if statement.effect == "Deny":
             yield _asking(current, {key: value}, {**current.context, key: value} if value is not None else context)
             context = dict(current.context)
