@@ -146,9 +146,13 @@ def test_variables_are_parsed_only_where_they_exist() -> None:
     assert match.parse("${AWS:X, 'a b'}", variables=True) == (match.Variable("aws:x", "a b"),)
     assert match.parse("${*}${?}${$}", variables=True) == ("*?$",)
     assert match.parse("$x", variables=True) == ("$x",)
+    assert match.parse("${aws:x, ''}", variables=True) == (match.Variable("aws:x", ""),)
 
 
-@pytest.mark.parametrize("pattern", ["${aws:x", "${}", "${}x}", "${aws:x, y}", "${aws:x,'y}", "${, 'y'}"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["${aws:x", "${}", "${}x}", "${aws:x, y'}", "${aws:x, '}", "${aws:x,}", "${aws:x, y}", "${aws:x,'y}", "${, 'y'}"],
+)
 def test_a_broken_variable_is_refused(pattern: str) -> None:
     with pytest.raises(match.BadPattern):
         match.parse(pattern, variables=True)
@@ -158,5 +162,7 @@ def test_a_resolved_variable_is_literal() -> None:
     template = match.parse("${aws:x}*", variables=True)
     assert match.resolve(template, {"aws:x": "a*"}) == ("a*", match.STAR)
     assert match.resolve(template, {"aws:x": None}) is None
+    assert match.resolve(match.parse("a${aws:x}b${aws:x}*", variables=True), {"aws:x": "-"}) == ("a-b-", match.STAR)
+    assert match.resolve(match.parse("*${aws:x}*", variables=True), {"aws:x": ""}) == (match.STAR, match.STAR)
     assert match.resolve(template, {"aws:x": ("a", "b")}) is None
     assert match.resolve(match.parse("${aws:x, 'd'}", variables=True), {"aws:x": None}) == ("d",)
