@@ -87,7 +87,7 @@ class Context(dict[str, Any]):
         found: dict[str, ContextValue] = {}
         for layer in reversed(self._layers):
             found.update(layer)
-        for key in COMPUTED:
+        for key in COMPUTED if self._organization_of is not None else _OF_EVERY_REQUEST:
             value = self[key]
             if value is not None:
                 found[key] = value
@@ -122,6 +122,9 @@ _OF_ORGANIZATIONS: Final = {
 COMPUTED: Final = frozenset(
     ("aws:resourceaccount", "aws:multifactorauthage", "aws:currenttime", "aws:epochtime", *_OF_ORGANIZATIONS)
 )
+
+
+_OF_EVERY_REQUEST: Final = COMPUTED - _OF_ORGANIZATIONS.keys()
 
 
 class RequestKeys(dict[str, ContextValue]):

@@ -30,7 +30,7 @@ MOST_DECISIONS: Final = 16
 _NONE: Final = -1
 
 
-class KeptPrincipal(msgspec.Struct, array_like=True, frozen=True):
+class KeptPrincipal(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The caller as the decision knows it. Fields are added at the end, with a default, as in all of these."""
 
     kind: str
@@ -44,14 +44,14 @@ class KeptPrincipal(msgspec.Struct, array_like=True, frozen=True):
     mfa_at: int = _NONE
 
 
-class KeptPolicy(msgspec.Struct, array_like=True, frozen=True):
+class KeptPolicy(msgspec.Struct, array_like=True, frozen=True, gc=False):
     type: str
     origin: str
     digest: bytes
     """The first 16 bytes of the SHA-256 of its text."""
 
 
-class KeptDecision(msgspec.Struct, array_like=True, frozen=True):
+class KeptDecision(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Policies are numbers in `Denial.policies`."""
 
     action: str
@@ -76,7 +76,7 @@ class KeptDecision(msgspec.Struct, array_like=True, frozen=True):
     resource_in_management_account: bool = False
 
 
-class Denial(msgspec.Struct, array_like=True, frozen=True):
+class Denial(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One denied call."""
 
     principal: KeptPrincipal
