@@ -3,7 +3,8 @@
 For each thing that stands in the way, candidates are tried from the smallest on, and the first that moves it out of
 the way is taken, until the request is allowed: so each change is needed, and all together are enough. Small is what
 opens little: first what the caller could have asked for differently, then an allow for exactly this action on this
-resource, then an exception from a deny, last a deny that goes. Candidates themselves are in `edits.py`. Pure.
+resource, then an exception from a deny, last a deny that goes. Candidates themselves are in `allowing.py`,
+`narrowing.py` and `asking.py`. Pure.
 
 It answers what would have allowed, not whether that is wise: `warning` says what else a change opens.
 """
@@ -14,10 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from freehold.authorization import checks, decide, edits
+from freehold.authorization import allowing, asking, checks, decide, narrowing
+from freehold.authorization.changes import Change
 from freehold.authorization.decide import Decision
 from freehold.authorization.document import MalformedPolicy
-from freehold.authorization.edits import Change
 from freehold.authorization.situation import Situation
 from freehold.authorization.statement import Statement
 
@@ -79,15 +80,15 @@ def _next(current: Situation, decision: Decision) -> tuple[Change, Situation, De
 
 def _candidates(current: Situation, decision: Decision) -> Iterator[tuple[Change, Situation]]:
     if decision.result == "explicitDeny" and decision.statement is not None:
-        yield from edits.around_a_deny(current, decision.statement)
+        yield from narrowing.around_a_deny(current, decision.statement)
     else:
-        yield from edits.for_a_missing_allow(current, decision)
+        yield from allowing.for_a_missing_allow(current, decision)
 
 
 def _alone(situation: Situation, taken: list[Change]) -> Iterator[Change]:
     """What else would have been enough by itself, where the changes that were taken are policies'."""
     decision = situation.decision()
-    for change, changed in edits.of_the_request(situation, decision, every_key=True):
+    for change, changed in asking.of_the_request(situation, decision, every_key=True):
         if change not in taken:
             try:
                 if changed.decision().allowed:
@@ -136,4 +137,3 @@ def denying(decision: Decision) -> list[Statement]:
         if one is not None:
             found += checks._with_principal(one, request, "Deny", has_boundary)
     return found
-

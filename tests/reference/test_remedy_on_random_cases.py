@@ -10,7 +10,7 @@ from typing import Any
 import random_cases
 
 from freehold.authorization import cases, run_cases
-from freehold.authorization.edits import Change
+from freehold.authorization.changes import Change
 from freehold.authorization.remedy import remedy
 from freehold.authorization.situation import Document, Situation
 
