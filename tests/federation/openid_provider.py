@@ -174,16 +174,16 @@ class _Browser:
             return landed.url, ""
 
 
-def installed() -> str:
-    """The path of node, with the provider's packages beside its script."""
+def installed(folder: Path = HERE) -> str:
+    """The path of node, with the packages of a provider beside its script."""
     node, npm = _required("node", "nodejs"), _required("npm", "npm")
-    mark = HERE / "node_modules" / ".installed"
-    wanted = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    with (HERE / "package.json").open() as one_at_a_time:
+    mark = folder / "node_modules" / ".installed"
+    wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    with (folder / "package.json").open() as one_at_a_time:
         fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
         if not mark.exists() or mark.read_text() != wanted:
             words = (npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-            done = subprocess.run(words, cwd=HERE, capture_output=True, text=True, timeout=INSTALLATION_SECONDS)
+            done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=INSTALLATION_SECONDS)
             if done.returncode:
                 _missing(f"npm could not install the packages: {done.stderr[-2000:]}")
             mark.write_text(wanted)

@@ -16,15 +16,35 @@ from freehold import arn
 from freehold.authorization.document import Policy
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.authorization.principal import Principal, Session
+from freehold.errors import AwsError
+from freehold.federation import identity
 from freehold.services.call import Call
 from freehold.services.iam import entities, policies_of, records
 from freehold.services.iam.records import Role
 from freehold.services.operation import Params, Result
 from freehold.services.sts import sessions
-from freehold.services.sts.errors import ValidationError
+from freehold.services.sts.errors import (
+    ExpiredToken,
+    IDPCommunicationError,
+    IDPRejectedClaim,
+    InvalidIdentityToken,
+    ValidationError,
+)
 from freehold.storage.records import Reader
 
 _DEFAULT_SECONDS = 3600
+
+_REFUSALS: dict[type[identity.FederationRefused], type[AwsError]] = {
+    identity.InvalidIdentity: InvalidIdentityToken,
+    identity.ExpiredIdentity: ExpiredToken,
+    identity.RejectedByProvider: IDPRejectedClaim,
+    identity.ProviderUnreachable: IDPCommunicationError,
+}
+
+
+def refusal(error: identity.FederationRefused) -> AwsError:
+    """STS's answer to an identity that is not accepted."""
+    return _REFUSALS.get(type(error), InvalidIdentityToken)(str(error))
 
 
 @dataclass(frozen=True, slots=True)
