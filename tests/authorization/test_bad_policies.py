@@ -33,6 +33,7 @@ def refused(text: Any, kind: Any = "identity") -> str:
 
 
 def test_a_document_at_the_largest_size_is_read_and_one_over_it_is_not() -> None:
+    assert MOST_CHARACTERS == 131_072
     text = json.dumps(document())
     parse(text + " " * (MOST_CHARACTERS - len(text)))
     assert "larger" in refused(text + " " * (MOST_CHARACTERS - len(text) + 1))
@@ -71,6 +72,7 @@ def test_deep_nesting_is_refused_before_it_is_read(opener: str) -> None:
 
 def test_depth_is_counted_outside_of_texts() -> None:
     parse(document(Condition={"StringEquals": {"aws:x": "[{" * 100}}))
+    assert DEEPEST == 12
     closed = '{"Version":"2012-10-17","Statement":' + "[" * (DEEPEST - 1) + "]" * (DEEPEST - 1) + "}"
     refused(closed)
     assert refused(closed.replace("[[", "[[[").replace("]]", "]]]")) == "Syntax errors in policy."
