@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from freehold.cli.output import Problem, print_json, say
+from freehold.cli.output import Problem, print_json, printable, say
 
 PART_BYTES = 512 * 1024
 MOST_PARTS = 64
@@ -147,7 +147,7 @@ def _print(made: dict[str, Any]) -> None:
         say("\nNot as it was:")
         console = Console(highlight=False)
         for note in made["Notes"][:MOST_NOTES_SHOWN]:
-            console.print(Text(f"  {note['Subject']}: {note['Message']}"), soft_wrap=True)
+            console.print(Text(printable(f"  {note['Subject']}: {note['Message']}")), soft_wrap=True)
         more = len(made["Notes"]) - MOST_NOTES_SHOWN + made["NotesOmitted"]
         if more > 0:
             say(f"  … and {more} more (--json lists them)")

@@ -21,3 +21,12 @@ def say(text: str = "") -> None:
     from rich.console import Console
 
     Console(highlight=False, soft_wrap=True).print(text)
+
+
+def printable(text: str) -> str:
+    """What somebody else chose, such as an object's key, without signs that a terminal would act on."""
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in text
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from freehold.cli.output import Problem, print_json
+from freehold.cli.output import Problem, print_json, printable
 
 if TYPE_CHECKING:
     from freehold.authorization.comparison import Difference
@@ -177,7 +177,7 @@ def _show_differences(found: list[Difference]) -> None:
     for one in found:
         decided = one.before if one.before == one.after else f"{one.before} → {one.after}"
         cells = (one.action, one.resource, one.principal, decided, one.why)
-        table.add_row(Text(one.change, styles[one.change]), *map(Text, cells))
+        table.add_row(Text(one.change, styles[one.change]), *(Text(printable(cell)) for cell in cells))
     Console().print(table)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from freehold.cli.output import Problem, print_json
+from freehold.cli.output import Problem, print_json, printable
 
 if TYPE_CHECKING:
     from freehold.authorization.decide import Decision
@@ -182,7 +182,8 @@ def _print(authorization_id: str, context: dict[str, Any], told: list[_Told]) ->
 
     def line(*parts: Any, indent: int = 0) -> None:
         # Not wrapped, so that statements can be copied.
-        console.print(Text.assemble(" " * indent, *parts), soft_wrap=True)
+        shown = [(printable(part[0]), part[1]) if isinstance(part, tuple) else printable(part) for part in parts]
+        console.print(Text.assemble(" " * indent, *shown), soft_wrap=True)
 
     for one in told:
         effect = one.evaluation.get("evaluatedEffect", "")

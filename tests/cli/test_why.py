@@ -75,6 +75,15 @@ def test_the_failed_condition_and_the_deciding_statement_are_told(aws: Any) -> N
     assert "its condition IpAddress on aws:SourceIp wants '203.0.113.0/24'" in told
 
 
+def test_a_name_that_a_terminal_would_act_on_is_shown_harmlessly(aws: Any) -> None:
+    bob = aws.new_user("bob")
+    aws.s3.create_bucket(Bucket=f"why-{aws.account_id}")
+    told = why(aws, denied(bob.s3.get_object, Bucket=f"why-{aws.account_id}", Key="\x1b]0;owned\x07\x9b31m"))
+    assert told.returncode == 0
+    assert "\\x1b]0;owned\\x07\\x9b31m" in told.stdout
+    assert all(sign.isprintable() or sign == "\n" for sign in told.stdout)
+
+
 def test_an_unknown_id_is_one_line(aws: Any) -> None:
     for text in ("0" * 26, "no-id!", "../../x"):
         told = why(aws, text)
