@@ -69,7 +69,7 @@ def _found(call: Call, params: Params) -> tuple[Denial, list[Decision]]:
         raise ResourceNotFoundException from None
     for decision, recorded in zip(decisions, found.decisions, strict=True):
         # What was answered then stands, whatever this version would answer.
-        if decision.result != recorded.result:
+        if (decision.result, decision.decided_by) != (recorded.result, recorded.decided_by):
             decision.result = recorded.result  # type: ignore[assignment]
             decision.decided_by = recorded.decided_by  # type: ignore[assignment]
     return found, decisions
