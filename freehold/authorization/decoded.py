@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from freehold.authorization.key_names import spelled
 from freehold.authorization.permission import ContextValue
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _OF_THE_RESOURCE = ("resource", "key", "trust", "grant", "rcp")
 
 
 def message(decision: Decision) -> dict[str, Any]:
-    """The decoded message. Context keys are in lower case, as the decision has them."""
+    """The decoded message."""
     request = decision.request
     principal = request.who.principal
     foreign = request.account_id != principal.account_id and decision.decided_by in _OF_THE_RESOURCE
@@ -36,7 +37,7 @@ def message(decision: Decision) -> dict[str, Any]:
             "resource": request.resource,
             "conditions": {
                 "items": [
-                    {"key": key, "values": _items(_texts(value))}
+                    {"key": spelled(key), "values": _items(_texts(value))}
                     for key, value in sorted(request.context.complete().items())
                 ]
             },

@@ -41,7 +41,7 @@ def test_a_message_is_decoded_to_the_decision_and_its_context(aws: Any) -> None:
     assert context["resource"] == role
     assert context["principal"]["arn"].endswith(":user/bob")
     keys = {one["key"]: one["values"]["items"] for one in context["conditions"]["items"]}
-    assert keys["sts:rolesessionname"] == [{"value": "one"}]
+    assert keys["sts:RoleSessionName"] == [{"value": "one"}]
 
 
 def test_it_needs_its_permission_and_the_refused_principal_s_account(aws: Any, freehold_server: Any) -> None:
