@@ -74,7 +74,7 @@ def test_depth_is_counted_outside_of_texts() -> None:
     parse(document(Condition={"StringEquals": {"aws:x": "[{" * 100}}))
     assert DEEPEST == 12
     closed = '{"Version":"2012-10-17","Statement":' + "[" * (DEEPEST - 1) + "]" * (DEEPEST - 1) + "}"
-    refused(closed)
+    assert "a statement is an object" in refused(closed)
     assert refused(closed.replace("[[", "[[[").replace("]]", "]]]")) == "Syntax errors in policy."
 
 
@@ -198,6 +198,7 @@ UNICODE: list[tuple[str, dict[str, Any], str, bool | None]] = [
     ("a key in its own spelling", {"Resource": "arn:aws:s3:::bucket/grün"}, "grün", True),
     ("a key that is composed otherwise", {"Resource": "arn:aws:s3:::bucket/gr\u00fcn"}, "gru\u0308n", False),
     ("a question mark is one code point", {"Resource": "arn:aws:s3:::bucket/?"}, "\U0001f512", True),
+    ("a question mark is not two", {"Resource": "arn:aws:s3:::bucket/?"}, "\U0001f512\U0001f512", False),
     ("an emoji under an asterisk", {"Resource": "arn:aws:s3:::bucket/\U0001f512*"}, "\U0001f512/a", True),
     ("a right-to-left mark is a character", {"Resource": "arn:aws:s3:::bucket/key"}, "\u202ekey", False),
     ("a full-width asterisk is no wildcard", {"Resource": "arn:aws:s3:::bucket/\uff0a"}, "key", False),
