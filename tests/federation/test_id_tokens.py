@@ -264,6 +264,44 @@ def test_a_token_is_good_until_five_minutes_after_its_end(signer: Signer, verify
                 verify(token)
 
 
+def test_limits_hold_to_the_second_and_to_the_character(signer: Signer, verify: Verifier) -> None:
+    now = 1_800_000_000
+    verify.clock.wall_seconds = lambda: float(now)  # type: ignore[method-assign]
+
+    def outcome(**times: int) -> str:
+        try:
+            return verify(signer.token(signer.claims(**times))).subject
+        except (ExpiredIdentity, InvalidIdentity) as error:
+            return type(error).__name__
+
+    assert outcome(iat=now - 900, exp=now - 299) == "alice"
+    assert outcome(iat=now - 900, exp=now - 300) == "ExpiredIdentity"
+    assert outcome(iat=now + 300, exp=now + 600) == "alice"
+    assert outcome(iat=now + 301, exp=now + 600) == "InvalidIdentity"
+    assert outcome(iat=now, nbf=now + 300, exp=now + 600) == "alice"
+    assert outcome(iat=now, nbf=now + 301, exp=now + 600) == "InvalidIdentity"
+    assert outcome(iat=now, exp=now) == "InvalidIdentity"
+    assert outcome(iat=now, exp=now + 1) == "alice"
+    base = len(signer.token(signer.claims(iat=now, exp=now + 1, padding="")))
+    for padding in range((20_000 - base) // 4 * 3 - 8, (20_000 - base) // 4 * 3 + 8):
+        token = signer.token(signer.claims(iat=now, exp=now + 1, padding="x" * padding))
+        if len(token) <= 20_000:
+            assert verify(token).subject == "alice"
+        else:
+            with pytest.raises(InvalidIdentity):
+                verify(token)
+
+
+def test_what_is_no_base64_and_what_names_no_issuer_is_refused(signer: Signer, verify: Verifier) -> None:
+    header, claims, signature = signer.token(signer.claims()).split(".")
+    for token in (f"A.{claims}.{signature}", f"{header}.A.{signature}", f"{header}.{claims}.A"):
+        with pytest.raises(InvalidIdentity):
+            verify(token)
+    for issuer in (None, 7, ["https://idp.example.com"]):
+        with pytest.raises(InvalidIdentity, match="Missing a required claim: iss"):
+            verify.identities.claimed_providers(signer.token(signer.claims(iss=issuer)))
+
+
 def test_a_name_that_is_given_twice_is_refused(signer: Signer, verify: Verifier) -> None:
     claims = json.dumps(signer.claims())
     for text in (
