@@ -40,6 +40,11 @@ def test_a_document_at_the_largest_size_is_read_and_one_over_it_is_not() -> None
     assert "larger" in refused((text + " " * (MOST_CHARACTERS - len(text) + 1)).encode())
 
 
+def test_many_shallow_statements_are_not_deep() -> None:
+    many = {"Version": "2012-10-17", "Statement": [document(Resource=["*"])["Statement"][0]] * 200}
+    assert is_allowed(ALICE, "s3:GetObject", OBJECT, identity=[json.dumps(many)])
+
+
 def test_huge_lists_are_decided() -> None:
     names = [f"arn:aws:s3:::bucket/{number}" for number in range(3500)]
     listed = document(Resource=names, Condition={"StringEquals": {"aws:x": [str(number) for number in range(1000)]}})
