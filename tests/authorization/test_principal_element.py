@@ -38,6 +38,7 @@ LINKED = replace(SESSION, issuer_arn=f"arn:aws:iam::{A}:role/aws-service-role/x.
 
 KNOWN = [  # principal, account, direct names, limited names, root, service-linked, root behind
     (USER, A, {USER.arn, USER.unique_id}, set(), False, False, False),
+    (replace(USER, unique_id=""), A, {USER.arn}, set(), False, False, False),
     (ROOT, A, set(), set(), True, False, False),
     (SESSION, A, {SESSION.arn, SESSION.unique_id}, {ROLE_ARN, "AROAROLEROLEROLER"}, False, False, False),
     (ROLE, A, set(), {ROLE_ARN, "AROAROLEROLEROLER"}, False, False, False),
