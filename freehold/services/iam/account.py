@@ -20,6 +20,7 @@ from freehold.services.iam import (
     pages,
     policies_of,
     shapes,
+    signing_certificates,
 )
 from freehold.services.iam.attachments import MOST_ATTACHED, attached
 from freehold.services.iam.authorized import iam, on_account
@@ -124,7 +125,9 @@ def get_account_summary(call: Call, params: Params) -> Result:
         summary[f"AttachedPoliciesPer{kind.noun}Quota"] = MOST_ATTACHED
         summary[f"{kind.noun}PolicySizeQuota"] = kind.most_inline_characters
     summary["Providers"] = totals.saml_providers + oidc_providers.count(call.reader, call.account_id)
-    summary["AccountSigningCertificatesPresent"] = 0
+    root_certificates = signing_certificates.of(call.reader, call.account_id)
+    summary["AccountSigningCertificatesPresent"] = int(bool(root_certificates))
+    summary["SigningCertificatesPerUserQuota"] = signing_certificates.MOST_CERTIFICATES
     return {"SummaryMap": summary}
 
 

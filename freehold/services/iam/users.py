@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from freehold.authentication.key_ids import new_unique_id
 from freehold.services.call import Call
-from freehold.services.iam import boundaries, entities, mfa, pages, records, shapes
+from freehold.services.iam import (
+    boundaries,
+    entities,
+    mfa,
+    pages,
+    records,
+    service_credentials,
+    shapes,
+    signing_certificates,
+    ssh_keys,
+)
 from freehold.services.iam.authorized import (
     iam,
     on_entity,
@@ -95,6 +105,12 @@ def delete_user(call: Call, params: Params) -> None:
         (user.access_key_ids, "must delete access keys first."),
         (LOGIN_PROFILES.get(call.tx, (user.unique_id,)), "must delete login profile first."),
         (mfa.has_device(call.tx, user.unique_id), "must delete MFA device first."),
+        (signing_certificates.of(call.tx, user.unique_id), "must delete signing certificates first."),
+        (ssh_keys.of(call.tx, user.unique_id), "must delete SSH public keys first."),
+        (
+            service_credentials.of(call.tx, user.account_id, user.unique_id),
+            "must delete service specific credentials first.",
+        ),
         (user.group_ids, "must remove users from group first."),
     ):
         if held:
