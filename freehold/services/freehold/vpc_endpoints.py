@@ -63,9 +63,11 @@ class EndpointDirectory:
         named = vpc_endpoint.in_host(host)
         if named is None:
             return None
-        found: VpcEndpoint | None = self._cache.get(
-            "endpoints", named.endpoint_id, lambda reader: _load(reader, named.endpoint_id)
-        )
+        found: VpcEndpoint | None
+        try:
+            found = self._cache.get("endpoints", named.endpoint_id, lambda reader: _load(reader, named.endpoint_id))
+        except KeyError:
+            found = None
         if found is None or (found.service, found.region) != (named.service, named.region):
             raise denial(
                 f"There is no VPC endpoint {named.endpoint_id} for {named.service} in {named.region}.", service
@@ -77,10 +79,11 @@ class EndpointDirectory:
         return found
 
 
-def _load(reader: Reader, endpoint_id: str) -> VpcEndpoint | None:
+def _load(reader: Reader, endpoint_id: str) -> VpcEndpoint:
     record = ENDPOINTS.get(reader, (endpoint_id,))
     if record is None:
-        return None
+        # Raised, so that names that no endpoint has don't fill the cache: anyone can make them up.
+        raise KeyError(endpoint_id)
     policy = (
         alone(document.parse(record.policy, "endpoint", origin=_arn(endpoint_id, record))) if record.policy else None
     )

@@ -13,6 +13,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from freehold.errors import AwsError
+from freehold.services.freehold.vpc_endpoints import EndpointDirectory
+
 VPC = "vpc-0a1b2c3d4e5f67890"
 EVERYWHERE = ["127.0.0.0/8", "::1/128"]
 
@@ -294,3 +297,24 @@ def test_anonymous_requests_go_through_the_policy_too(aws: Any, endpoints: Endpo
             s3.get_object(Bucket=bucket, Key="k")
         else:
             denied(s3.get_object, Bucket=bucket, Key="k")
+
+
+def test_names_that_no_endpoint_has_are_not_remembered() -> None:
+    held: list[Any] = []
+
+    class Remembering:
+        def get(self, domain: str, key: Any, load: Any) -> Any:
+            value = load(Nothing())
+            held.append(value)
+            return value
+
+    class Nothing:
+        def get(self, table: str, key: Any) -> None:
+            return None
+
+    directory = EndpointDirectory(Remembering())  # type: ignore[arg-type]
+    host = "vpce-0a1b2c3d.kms.us-east-1.vpce.localhost"
+    with pytest.raises(AwsError, match="There is no VPC endpoint"):
+        directory.of(host, service="kms", region="us-east-1", source_ip="10.0.0.1")
+    assert directory.of("localhost", service="kms", region="us-east-1", source_ip="10.0.0.1") is None
+    assert held == []
