@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from freehold.services.call import Call
-from freehold.services.iam import mfa, password_policy, shapes
+from freehold.services.iam import mfa, password_policy, shapes, signing_certificates
 from freehold.services.iam.authorized import iam, on_account
 from freehold.services.iam.credential_records import (
     CREDENTIAL_REPORTS,
@@ -79,8 +79,11 @@ def _keys(reader: Reader, key_ids: list[str]) -> Iterator[str]:
         yield from ("false", _NONE, _NONE, _NONE, _NONE)
 
 
-def _certificates() -> Iterator[str]:
-    for _ in range(2):
+def _certificates(reader: Reader, owner_id: str) -> Iterator[str]:
+    held = signing_certificates.of(reader, owner_id)
+    for certificate in held:
+        yield from (_flag(certificate.active), _time(certificate.uploaded_at))
+    for _ in range(signing_certificates.MOST_CERTIFICATES - len(held)):
         yield from ("false", _NONE)
 
 
@@ -94,7 +97,7 @@ def _rows(reader: Reader, account_id: str) -> Iterator[list[str]]:
         *_password(reader, account_id, None, root=True),
         _flag(mfa.has_device(reader, account_id)),
         *_keys(reader, account.root_access_key_ids),
-        *_certificates(),
+        *_certificates(reader, account_id),
     ]
     for _, user in USERS.scan(reader, (account_id,)):
         yield [
@@ -102,7 +105,7 @@ def _rows(reader: Reader, account_id: str) -> Iterator[list[str]]:
             *_password(reader, user.unique_id, policy, root=False),
             _flag(mfa.has_device(reader, user.unique_id)),
             *_keys(reader, user.access_key_ids),
-            *_certificates(),
+            *_certificates(reader, user.unique_id),
         ]
 
 

@@ -254,9 +254,14 @@ def update_saml_provider(call: Call, params: Params) -> Result:
 
 @iam("DeleteSAMLProvider", _on("DeleteSAMLProvider"), writes=True)
 def delete_saml_provider(call: Call, params: Params) -> None:
-    """Roles that trust it are left as they are; nobody can assume them through it any more."""
+    """Roles that trust it are left as they are; nobody can assume them through it any more. Its private keys are
+    erased from the files as well."""
     provider = _require(call.tx, params)
-    PROVIDERS.delete(call.tx, (provider.account_id, provider.name))
+    place = (provider.account_id, provider.name)
+    if provider.keys:
+        call.tx.erase(PROVIDERS.name, place)
+    else:
+        PROVIDERS.delete(call.tx, place)
     DOCUMENTS.delete(call.tx, (provider.account_id, provider.name))
     entities.count(call.tx, call.account_id, _KIND, -1)
     call.resources.append((_TYPE, provider.arn))

@@ -222,6 +222,18 @@ def test_signing_certificates_of_root_are_in_the_summary(aws: Any) -> None:
     aws.iam.upload_signing_certificate(UserName="bob", CertificateBody=body)
 
 
+def test_signing_certificates_are_in_the_credential_report(aws: Any) -> None:
+    aws.iam.create_user(UserName="bob")
+    made = aws.iam.upload_signing_certificate(UserName="bob", CertificateBody=pair("bob").body)["Certificate"]
+    aws.iam.generate_credential_report()
+    header, root, bob = aws.iam.get_credential_report()["Content"].decode().splitlines()
+    columns = dict(zip(header.split(","), bob.split(","), strict=True))
+    rotated = made["UploadDate"].strftime("%Y-%m-%dT%H:%M:%S+00:00")
+    assert (columns["cert_1_active"], columns["cert_1_last_rotated"]) == ("true", rotated)
+    assert (columns["cert_2_active"], columns["cert_2_last_rotated"]) == ("false", "N/A")
+    assert root.endswith("false,N/A,false,N/A")
+
+
 # SSH public keys
 
 

@@ -133,7 +133,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, int]] = [
     ("list_users", {"MaxItems": 1001}, "ValidationError", 400),
     ("list_users", {"Marker": "%%%"}, "ValidationError", 400),
     ("create_login_profile", {"UserName": "bob", "Password": "x"}, "NoSuchEntity", 404),
-    ("simulate_custom_policy", {"PolicyInputList": ["{}"], "ActionNames": ["a:b"]}, "NotImplemented", 501),
+    ("set_security_token_service_preferences", {"GlobalEndpointTokenVersion": "v2Token"}, "NotImplemented", 501),
 ]  # fmt: skip
 
 
