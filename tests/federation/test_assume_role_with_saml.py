@@ -14,8 +14,10 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import serialization
+from lxml import etree
 from saml_forge import ATTRIBUTES, ENDPOINT, Forge, moment, role_attributes
 from saml_provider import HERE, SamlProvider
+from test_saml_attacks import ATTACKS, PROLOGUES
 
 PERSON = "urn:oid:1.3.6.1.4.1.5923.1.1.1.1"
 
@@ -418,6 +420,23 @@ def test_no_session_name_at_all(federation: Federation, forge: Forge) -> None:
     del said[ATTRIBUTES + "RoleSessionName"]
     with fails("InvalidIdentityToken", 400, "RoleSessionName is required in AuthnResponse"):
         federation.assume(forge.says(attributes=said))
+
+
+def test_attacks_over_the_wire_are_refused_and_break_nothing(
+    federation: Federation, forge: Forge, freehold_server: Any
+) -> None:
+    before = len(freehold_server.log())
+    document = etree.tostring(forge.response(attributes=federation.says()))
+    hostile = [forge.encoded(attack(forge)) for attack in ATTACKS]
+    hostile += [forge.encoded(prologue + document) for prologue in PROLOGUES.values()]
+    for assertion in hostile:
+        if len(assertion) <= 100_000:
+            with fails("InvalidIdentityToken", 400):
+                federation.assume(assertion)
+    with fails("ValidationError", 400):
+        federation.assume("A" * 100_001)
+    assert freehold_server.log()[before:] == ""
+    federation.assume(forge.encoded(document))
 
 
 # Time, and once more
