@@ -148,6 +148,7 @@ GIVEN_ELSEWHERE: dict[tuple[str, str], str] = {
     ("sts:TagSession", "sts:TransitiveTagKeys"): "GetFederationToken's tags are never transitive",
     ("s3:CreateBucket", "aws:ResourceTag/"): "the bucket has no tags before it is made",
     ("s3:CreateBucket", "s3:BucketTag/"): "the bucket has no tags before it is made",
+    ("*:Upload*", "aws:ResourceTag/"): "what is uploaded has no tags before",
     ("*:Create*", "aws:ResourceTag/"): "what is created has no tags before",
     ("*:Create*", "iam:ResourceTag/"): "what is created has no tags before",
     ("*:Tag*", "aws:ResourceTag/"): "together with a creation: what is created has no tags before",

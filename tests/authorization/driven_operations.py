@@ -26,6 +26,7 @@ from freehold.protocol.models import Shape
 from freehold.services.call import Call
 from freehold.services.cognito_identity.records import Identity, save_identity
 from freehold.services.iam.saml_providers import PROVIDERS, SamlProvider
+from freehold.services.iam.server_certificates import SERVER_CERTIFICATES, ServerCertificate
 from freehold.services.operation import REGISTRY, Operation
 from freehold.storage.counters import SharedCounters
 
@@ -106,6 +107,13 @@ class World:
         self.app.records.submit(lambda tx: PROVIDERS.put(tx, (self.account_id, "provider"), provider)).result(10)
         pool = do("cognito-identity.CreateIdentityPool", IdentityPoolName="pool", AllowUnauthenticatedIdentities=True,
                   IdentityPoolTags={"team": "red"})["IdentityPoolId"]  # fmt: skip
+        credential = do("iam.CreateServiceSpecificCredential", UserName="alice", ServiceName="codecommit.amazonaws.com")
+        certificate = ServerCertificate(account_id=self.account_id, name="certificate", path="/", unique_id="ASCX",
+                                        uploaded_at=1, expires_at=2, body="", private_key="",
+                                        tags={"team": "red"})  # fmt: skip
+        self.app.records.submit(
+            lambda tx: SERVER_CERTIFICATES.put(tx, (self.account_id, "certificate"), certificate)
+        ).result(10)
         person = Identity(identity_id="us-east-1:11111111-2222-3333-4444-555555555555", pool_id=pool, created_at=1,
                           modified_at=1)  # fmt: skip
         self.app.records.submit(lambda tx: save_identity(tx, person, 1.0)).result(10)
@@ -127,6 +135,8 @@ class World:
             "PolicyId": limit["Id"], "TargetId": unit_id, "ParentId": root_id, "RootId": root_id, "ChildId": unit_id,
             "SourceParentId": root_id, "DestinationParentId": unit_id, "OrganizationalUnitId": unit_id,
             "ResourceId": unit_id, "HandshakeId": "h-0123456789", "ServicePrincipal": "ram.amazonaws.com",
+            "ServiceSpecificCredentialId":
+                credential["ServiceSpecificCredential"]["ServiceSpecificCredentialId"],
             "IdentityPoolId": pool, "IdentityId": person.identity_id, "IdentityIdsToDelete": [person.identity_id],
             "ResourceArn": f"arn:aws:cognito-identity:us-east-1:{self.account_id}:identitypool/{pool}",
             "SAMLProviderArn": f"{arn}saml-provider/provider", "PrincipalArn": f"{arn}saml-provider/provider",
@@ -201,6 +211,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "kms.RetireGrant": [],
     "iam.GetServiceLinkedRoleDeletionStatus": [],
+    "iam.ListServiceSpecificCredentials": [{"AllUsers": None}],
     "organizations.DescribeEffectivePolicy": [{"TargetId": None}],
     "sts.AssumeRoleWithSAML": [],
     "sts.AssumeRoleWithWebIdentity": [],
