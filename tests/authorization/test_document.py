@@ -60,6 +60,9 @@ def test_a_policy_is_accepted(kind: Any, document: dict[str, Any]) -> None:
 
 
 REFUSED = [  # type, document, words of the message
+    ("identity", doc(GOOD, Id=5), "Id is a string"),
+    ("identity", doc(GOOD, Id=None), "Id is a string"),
+    ("resource", doc(ANY | {"Sid": "a" * 2049}), "Statement IDs"),
     ("identity", [], "Syntax errors in policy."),
     ("identity", {}, "Statement"),
     ("identity", doc(), "Statement"),

@@ -66,7 +66,9 @@ def test_an_allowed_call_passes_and_is_noted() -> None:
 
 
 REFUSALS = [("s3", "AccessDenied", 403), ("iam", "AccessDenied", 403), ("sts", "AccessDenied", 403),
-            ("kms", "AccessDeniedException", 400), ("cloudtrail", "AccessDeniedException", 400)]  # fmt: skip
+            ("kms", "AccessDeniedException", 400), ("cloudtrail", "AccessDeniedException", 400),
+            ("organizations", "AccessDeniedException", 400), ("cognito-identity", "AccessDeniedException", 400),
+            ("freehold", "AccessDeniedException", 400), ("iam-toolbox", "AccessDeniedException", 403)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("service", "code", "status"), REFUSALS)
