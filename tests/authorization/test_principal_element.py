@@ -110,7 +110,8 @@ def test_what_an_element_parses_to(element: Any, wanted: dict[str, Any]) -> None
 
 
 REFUSED: list[Any] = [
-    None, "", "x", [], {}, ["*"], A, {"AWS": []}, {"AWS": [1]}, {"AWS": [A, 1]}, {"AWS": [A, None]}, {"AWS": None}, {"AWS": {}}, {"AWS": ""}, {"AWS": "x"},
+    None, "", "x", [], {}, ["*"], A, {"AWS": []}, {"AWS": [1]}, {"AWS": [A, 1]}, {"AWS": [A, None]}, {"AWS": None},
+       {"AWS": {}}, {"AWS": ""}, {"AWS": "x"},
     {"AWS": f"arn:aws:iam::{A}:user/*"}, {"AWS": f"arn:aws:iam::{A}:role/app?"}, {"AWS": f"arn:aws:iam::{A}:group/g"},
     {"AWS": "arn:aws:iam::*:root"}, {"AWS": f"arn:aws:iam::{A}:root/x"}, {"AWS": f"arn:aws:iam::{A}:user/${{x}}"},
     {"AWS": f"arn:aws:sts::{A}:assumed-role/app"}, {"AWS": f"arn:aws:sts::{A}:assumed-role/app/*"},
