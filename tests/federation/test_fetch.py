@@ -165,6 +165,24 @@ def test_what_points_inward_or_elsewhere_is_never_called(url: str) -> None:
     fetcher.close()
 
 
+@pytest.mark.parametrize("port", [22, 80, 8443, 444])
+def test_a_public_host_is_called_on_the_port_of_https_only(port: int) -> None:
+    called = []
+
+    def connect(address: str, port: int, seconds: float) -> socket.socket:
+        called.append((address, port))
+        raise OSError("not in this test")
+
+    fetcher = Fetcher(resolve=lambda host, port: ["93.184.216.34"], connect=connect)
+    with pytest.raises(Unacceptable):
+        get(fetcher, f"https://idp.example.com:{port}/")
+    assert called == []
+    with pytest.raises(Unreachable):
+        get(fetcher, "https://idp.example.com:443/")
+    fetcher.close()
+    assert called == [("93.184.216.34", 443)]
+
+
 @pytest.mark.parametrize(
     "found",
     [["127.0.0.1"], ["93.184.216.34", "10.0.0.1"], ["10.0.0.1", "93.184.216.34"], ["::ffff:8.8.8.8"], []],

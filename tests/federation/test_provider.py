@@ -16,14 +16,14 @@ def test_the_lock_file_names_no_place_to_fetch_from() -> None:
 
 
 def test_a_person_signs_in_and_the_application_gets_a_signed_token(openid_provider: OpenIdProvider) -> None:
-    openid_provider.set_claims("alice", **{"https://aws.amazon.com/source_identity": "alice@example.com"})
-    token = openid_provider.id_token("alice", client_id="app-ES384", nonce="n")
+    openid_provider.set_claims("carol", **{"https://aws.amazon.com/source_identity": "carol@example.com"})
+    token = openid_provider.id_token("carol", client_id="app-ES384", nonce="n")
     kid = jwt.get_unverified_header(token)["kid"]
     key = next(jwt.PyJWK(one) for one in openid_provider.keys()["keys"] if one["kid"] == kid)
     claims = jwt.decode(token, key, algorithms=["ES384"], audience="app-ES384", issuer=openid_provider.issuer)
-    assert claims["sub"] == "alice"
+    assert claims["sub"] == "carol"
     assert claims["nonce"] == "n"
-    assert claims["https://aws.amazon.com/source_identity"] == "alice@example.com"
+    assert claims["https://aws.amazon.com/source_identity"] == "carol@example.com"
 
 
 def test_its_keys_change(rotating_provider: OpenIdProvider) -> None:
