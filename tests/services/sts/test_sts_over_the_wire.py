@@ -124,8 +124,6 @@ def test_bad_sessions_are_refused(aws: Principal) -> None:
             sts.assume_role(**{"RoleArn": arn, "RoleSessionName": "one", **params})
 
 
-def test_web_identities_and_saml_are_not_pretended(aws: Principal) -> None:
-    with fails("NotImplemented", 501, "OpenID Connect providers are not implemented"):
-        aws.sts.assume_role_with_web_identity(
-            RoleArn="arn:aws:iam::1:role/x-y", RoleSessionName="one", WebIdentityToken="t" * 8
-        )
+def test_what_is_not_implemented_is_not_pretended(aws: Principal) -> None:
+    with fails("NotImplemented", 501, "delegation requests are not implemented"):
+        aws.sts.get_delegated_access_token(TradeInToken="t" * 20)
