@@ -97,6 +97,7 @@ PARSED: list[tuple[Any, dict[str, Any]]] = [
     ({"Service": ["s3.amazonaws.com", "*"]}, {"services": {"s3.amazonaws.com", "*"}}),
     ({"Federated": "accounts.google.com"}, {"federated": {"accounts.google.com"}}),
     ({"Federated": "*"}, {"federated": {"*"}}),
+    ({"Federated": "Accounts.Google.com"}, {"federated": {"Accounts.Google.com"}}),
     ({"CanonicalUser": CANONICAL.upper()}, {"canonical": {CANONICAL}}),
     ({"AWS": "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1"},
      {"names": {"arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1"}}),
