@@ -30,6 +30,11 @@ TYPES: Final = {
 _EFFECTS: Final = {"allow": "ALLOW", "implicitDeny": "IMPLICIT_DENY", "explicitDeny": "EXPLICIT_DENY"}
 _SOURCES: Final = {"key": ("KMS_KEY_POLICY", "KMS key policy"), "trust": ("ROLE_TRUST_POLICY", "Role trust policy")}
 _OF_THE_OWNER: Final = frozenset(("resource", "key", "trust", "rcp"))
+_KEYS_OF_THE_OWNER: Final = (
+    *("aws:resourcetag/", "iam:resourcetag/", "s3:buckettag/", "s3:existingobjecttag/"),
+    *("aws:resourceorgid", "aws:resourceorgpaths"),
+)
+"""How the condition keys begin that hold what the owner of a resource made of it."""
 
 Check = dict[str, Any]
 
@@ -48,6 +53,11 @@ def is_managed(policy: Policy) -> bool:
 def is_visible(policy: Policy, request: Request) -> bool:
     """Whether the caller's account may see it: what the owner of the resource decides is the owner's affair."""
     return policy.type not in _OF_THE_OWNER or request.account_id == request.who.principal.account_id
+
+
+def is_visible_key(key: str, request: Request) -> bool:
+    """Whether the caller's account may see a condition key's value: the tags of a resource are its owner's affair."""
+    return request.account_id == request.who.principal.account_id or not key.startswith(_KEYS_OF_THE_OWNER)
 
 
 def evaluation(decision: Decision) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What an encoded authorization message says once it is decoded: AWS's JSON, made of one denied decision.
 
-The shape is that of the examples that AWS gives; of another account's policies nothing is said.
+The shape is that of the examples that AWS gives; of another account's policies and tags nothing is said.
 https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html
 https://repost.aws/knowledge-center/ec2-not-auth-launch
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from freehold.authorization import checks
 from freehold.authorization.key_names import spelled
 from freehold.authorization.permission import ContextValue
 
@@ -39,6 +40,7 @@ def message(decision: Decision) -> dict[str, Any]:
                 "items": [
                     {"key": spelled(key), "values": _items(_texts(value))}
                     for key, value in sorted(request.context.complete().items())
+                    if checks.is_visible_key(key, request)
                 ]
             },
         },

@@ -98,7 +98,8 @@ def get_request_authorization_details(call: Call, params: Params) -> Result:
     evaluations = []
     for decision in decisions[first : first + EVALUATIONS_A_PAGE]:
         held = decision.request.context
-        context = {key: held[key] for key in found.decisions[decisions.index(decision)].context}
+        own = found.decisions[decisions.index(decision)].context
+        context = {key: held[key] for key in own if checks.is_visible_key(key, decision.request)}
         context["aws:resourceaccount"] = held["aws:resourceaccount"]
         evaluations.append(checks.evaluation(decision) | {"context": _shown(context)})
     result: Result = {
