@@ -266,6 +266,46 @@ def test_an_account_that_a_customer_lets_in_is_not_made(server: Any) -> None:
     assert "it would be let in there" in message
 
 
+def test_an_account_that_an_organization_invited_is_not_made(server: Any) -> None:
+    """Who invites an account of AWS that isn't here doesn't invite the operator, who could then accept."""
+    invited = "414141414141"
+    management = server.new_account()
+    management.organizations.create_organization(FeatureSet="ALL")
+    handshake = management.organizations.invite_account_to_organization(Target={"Id": invited, "Type": "ACCOUNT"})
+    management.organizations.cancel_handshake(HandshakeId=handshake["Handshake"]["Id"])
+    management.organizations.invite_account_to_organization(Target={"Id": invited, "Type": "ACCOUNT"})
+    details = json.loads(ACCOUNT.read_text().replace(ID, invited).replace("2ZTH4UYX", "4ZTH4UYX"))
+    message = refused(
+        server.operator.freehold.import_account_authorization_details,
+        "ValidationException",
+        ImportId=upload(server.operator, details),
+    )
+    assert "it would be let in there" in message
+
+
+def test_an_account_that_an_organization_s_delegation_names_is_not_made(server: Any) -> None:
+    named = "424242424242"
+    management = server.new_account()
+    management.organizations.create_organization(FeatureSet="ALL")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": management.account_id},
+        "Action": "organizations:ListAccounts",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:PrincipalAccount": named}},
+    }
+    management.organizations.put_resource_policy(
+        Content=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    )
+    details = json.loads(ACCOUNT.read_text().replace(ID, named).replace("2ZTH4UYX", "5ZTH4UYX"))
+    message = refused(
+        server.operator.freehold.import_account_authorization_details,
+        "ValidationException",
+        ImportId=upload(server.operator, details),
+    )
+    assert "it would be let in there" in message
+
+
 def test_imported_accounts_may_trust_each_other(server: Any) -> None:
     other = "313131313131"
     details = json.loads(ACCOUNT.read_text().replace("999999999999:role/partner", f"{other}:root"))

@@ -2,8 +2,8 @@
 
 The output comes in parts (zlib, at most 512 KiB each) that are kept for an hour; the import reads them together and
 makes the account in one transaction: all of it or nothing. Only ever a new account: refuses an id that exists, and one
-that a policy of an account which wasn't imported names, since whoever holds the new account's root key would be let in
-there. https://docs.aws.amazon.com/cli/latest/reference/iam/get-account-authorization-details.html
+that a policy of an account which wasn't imported names, or that an organization invited, since whoever holds the new
+account's root key would be let in there. https://docs.aws.amazon.com/cli/latest/reference/iam/get-account-authorization-details.html
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from freehold.services.iam.records import (
 )
 from freehold.services.kms.records import GRANTS, KEYS
 from freehold.services.operation import Params, Result, due_work, operation
+from freehold.services.organizations.records import HANDSHAKES_RECEIVED, ORGANIZATIONS, RESOURCE_POLICIES
 from freehold.services.s3.records import BUCKETS
 from freehold.storage.records import Reader, Table, Transaction
 
@@ -147,6 +148,9 @@ def _policies(reader: Reader) -> Iterator[tuple[str, str]]:
         yield owners.get(at[:2], ""), f"{grant.grantee} {grant.retiring}"
     for _, role in records.ROLES.scan(reader):
         yield role.account_id, role.trust_policy
+    for at, delegation in RESOURCE_POLICIES.scan(reader):
+        organization = ORGANIZATIONS.get(reader, (at[0],))
+        yield "" if organization is None else organization.management_account_id, delegation.content
 
 
 @operation(
@@ -163,6 +167,10 @@ def import_account_authorization_details(call: Call, params: Params) -> Result:
     tx, made = call.tx, call.prepared
     if ACCOUNTS.get(tx, (made.account_id,)) is not None:
         raise AccountAlreadyExists(f"The account {made.account_id} exists. Only a new account can be imported.")
+    if any(True for _ in HANDSHAKES_RECEIVED.scan(tx, (made.account_id,), limit=1)):
+        raise ValidationException(
+            f"An organization has invited the account {made.account_id}: it would be let in there."
+        )
     now = int(call.app.clock.now_seconds())
     key = accounts.new_access_key(tx, made.account_id, "root", made.account_id, now)
     account = Account(
