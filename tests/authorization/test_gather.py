@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from freehold.authorization import document, explain, policy_set
+from freehold.authorization import document, explain, gather, policy_set
 from freehold.authorization.context_keys import Context, RequestKeys, of_principal, of_request
 from freehold.authorization.gather import Authorizer, IdentityPolicies, OrganizationPolicies
 from freehold.authorization.permission import Grant, Permission
@@ -408,3 +408,158 @@ def test_of_many_statements_those_that_apply_are_found() -> None:
             allows = [one for one in applying if one.effect == "Allow"]
             expected = (denies[0], None) if denies else (None, allows[0] if allows else None)
             assert held.verdict("s3:GetObject", resource, Context(values)) == expected
+
+
+OTHER = "444455556666"
+
+
+def of_organization(*, scp: str = "", rcp: str = "", id_: str = "o-one", **more: Any) -> OrganizationPolicies:
+    """What denies one action to the account's principals, and one on the account's resources."""
+    scps = PolicySet((policy(allow(), *([deny(scp)] if scp else []), type_="scp"),))
+    rcps = PolicySet((policy(deny(rcp, Principal="*"), type_="rcp"),) if rcp else ())
+    return OrganizationPolicies((scps,), (rcps,), organization_id=id_, path=f"{id_}/r-1/", **more)
+
+
+ACROSS = [  # organization of the caller, of the resource, the reason
+    (None, None, "allow"),
+    (of_organization(), None, "allow"),
+    (of_organization(scp="s3:*"), None, "scp"),
+    (of_organization(rcp="s3:*"), None, "allow"),
+    (None, of_organization(scp="s3:*"), "allow"),
+    (None, of_organization(rcp="s3:*"), "rcp"),
+    (of_organization(scp="s3:*"), of_organization(), "scp"),
+    (of_organization(), of_organization(rcp="s3:*"), "rcp"),
+    (of_organization(rcp="s3:*"), of_organization(scp="s3:*"), "allow"),
+    (of_organization(scp="s3:*", is_management_account=True), of_organization(), "allow"),
+    (of_organization(scp="s3:*"), of_organization(is_management_account=True), "scp"),
+    (of_organization(), of_organization(rcp="s3:*", is_management_account=True), "allow"),
+    (of_organization(is_management_account=True), of_organization(rcp="s3:*"), "rcp"),
+    (of_organization(), of_organization(is_closed=True), "rule"),
+    (of_organization(is_closed=True), of_organization(), "allow"),
+]
+
+
+@pytest.mark.parametrize(("of_caller", "of_resource", "expected"), ACROSS)
+def test_the_callers_scps_and_the_resources_rcps(
+    of_caller: OrganizationPolicies | None, of_resource: OrganizationPolicies | None, expected: str
+) -> None:
+    known = {f"a{ACCOUNT}": of_caller, f"a{OTHER}": of_resource}
+    organization = Organization(**{name: one for name, one in known.items() if one is not None})
+    authorizer = Authorizer(Source(policy(allow())), organization_source=organization)
+    attached = policy(allow(Principal="*"), type_="resource")
+    wanted = Permission("s3:GetObject", "arn:aws:s3:::b/k", OTHER, resource_policy=attached)
+    for _ in range(2):
+        decision = authorizer.decide(call(), wanted)
+        assert (decision.decided_by if not decision.allowed else "allow") == expected
+
+
+def test_what_an_organization_changes_holds_at_the_next_call() -> None:
+    """What was put together for a caller is used as long as each of the three is what it was."""
+    organization = Organization(**{f"a{ACCOUNT}": of_organization(), f"a{OTHER}": of_organization()})
+    source = Source(policy(allow()))
+    authorizer = Authorizer(source, organization_source=organization)
+    attached = policy(allow(Principal="*"), type_="resource")
+    wanted = Permission("s3:GetObject", "arn:aws:s3:::b/k", OTHER, resource_policy=attached)
+    assert authorizer.decide(call(), wanted).allowed
+    organization.accounts[f"a{ACCOUNT}"] = of_organization(scp="s3:*")
+    assert authorizer.decide(call(), wanted).decided_by == "scp"
+    organization.accounts[f"a{ACCOUNT}"] = of_organization()
+    assert authorizer.decide(call(), wanted).allowed
+    organization.accounts[f"a{OTHER}"] = of_organization(rcp="s3:*")
+    assert authorizer.decide(call(), wanted).decided_by == "rcp"
+    organization.accounts[f"a{OTHER}"] = of_organization()
+    assert authorizer.decide(call(), wanted).allowed
+    source.policies = IdentityPolicies((policy(deny()),))
+    assert authorizer.decide(call(), wanted).decided_by == "identity"
+
+
+def test_one_callers_resources_are_each_in_their_own_organization() -> None:
+    organization = Organization(**{f"a{ACCOUNT}": of_organization(), f"a{OTHER}": of_organization(rcp="s3:*")})
+    authorizer = Authorizer(Source(policy(allow())), organization_source=organization)
+    attached = policy(allow(Principal="*"), type_="resource")
+    results = [
+        authorizer.decide(call(), Permission("s3:GetObject", "arn:aws:s3:::b/k", account, resource_policy=attached))
+        for account in (ACCOUNT, OTHER, ACCOUNT, "777788889999", OTHER)
+    ]
+    assert [one.decided_by if not one.allowed else "allow" for one in results] == [
+        "allow", "rcp", "allow", "allow", "rcp",
+    ]  # fmt: skip
+
+
+def test_callers_of_no_account_are_in_no_organization() -> None:
+    """An organization's source is asked of accounts alone, and what limits a resource limits everyone."""
+
+    class Strict(Organization):
+        def of_account(self, account_id: str) -> OrganizationPolicies | None:
+            assert account_id
+            return super().of_account(account_id)
+
+    attached = policy(allow(Principal="*"), type_="resource")
+    for rcp, expected in (("", True), ("s3:*", False)):
+        organization = Strict(**{f"a{ACCOUNT}": of_organization(scp="s3:*", rcp=rcp)})
+        authorizer = Authorizer(Source(), organization_source=organization)
+        assert authorizer.decide(call(ANONYMOUS), get(resource_policy=attached)).allowed is expected
+    nowhere = Permission("s3:GetObject", "arn:aws:s3:::b/k", "", resource_policy=attached)
+    assert authorizer.decide(call(ANONYMOUS), nowhere).allowed
+
+
+ORGANIZATION_KEYS = [  # condition, holds
+    ({"StringEquals": {"aws:PrincipalOrgID": "o-one"}}, True),
+    ({"StringEquals": {"aws:PrincipalOrgID": "o-two"}}, False),
+    ({"StringEquals": {"aws:ResourceOrgID": "o-two"}}, True),
+    ({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-one/r-*"}}, True),
+]
+
+
+@pytest.mark.parametrize(("condition", "expected"), ORGANIZATION_KEYS)
+def test_the_organization_is_among_the_condition_keys(condition: dict[str, Any], expected: bool) -> None:
+    organization = Organization(**{f"a{ACCOUNT}": of_organization(), f"a{OTHER}": of_organization(id_="o-two")})
+    attached = policy(allow(Principal="*", Condition=condition), type_="resource")
+    wanted = Permission("s3:GetObject", "arn:aws:s3:::b/k", OTHER, resource_policy=attached)
+    authorizer = Authorizer(Source(policy(allow())), organization_source=organization)
+    assert authorizer.decide(call(), wanted).allowed is expected
+    assert not Authorizer(Source(policy(allow()))).decide(call(), wanted).allowed
+
+
+@pytest.mark.parametrize("principal", [ANONYMOUS, Principal("service", name="s3.amazonaws.com")], ids=lambda p: p.kind)
+def test_callers_of_no_account_have_no_identity_policies(principal: Principal) -> None:
+    """What a source would answer for them isn't asked for: neither its allows nor its denies are theirs."""
+    attached = policy(allow(Principal="*"), type_="resource")
+    assert not Authorizer(Source(policy(allow()))).decide(call(principal), get()).allowed
+    assert Authorizer(Source(policy(deny()))).decide(call(principal), get(resource_policy=attached)).allowed
+
+
+def test_what_is_kept_of_denials_is_told_where_the_resource_isnt_hidden() -> None:
+    class Kept:
+        def told(self, call: Any, decision: Any) -> str:
+            return " Encoded: x"
+
+    with pytest.raises(AwsError) as refused:
+        Authorizer(Source(), denials=Kept()).require(call(), get())
+    assert refused.value.message.endswith("allows the s3:GetObject action Encoded: x")
+    hidden = Permission("kms:Decrypt", KEY.replace(ACCOUNT, OTHER), OTHER, kind="key")
+    with pytest.raises(AwsError) as refused:
+        Authorizer(Source(policy(allow())), denials=Kept()).require(call(service="kms"), hidden)
+    assert "Encoded" not in refused.value.message
+    with pytest.raises(AwsError) as refused:
+        Authorizer(Source()).require(call(), get())
+    assert "Encoded" not in refused.value.message
+
+
+def test_a_decision_is_refused_as_its_call_would_be() -> None:
+    decision = Authorizer(Source()).decide(call(), get())
+    refused = gather.refusal(decision, "kms")
+    assert (refused.code, refused.status) == ("AccessDeniedException", 400)
+    assert refused.message == explain.message_to_caller(decision)
+
+
+def test_no_more_callers_are_known_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "_MOST_CALLERS", 3)
+    authorizer = Authorizer(Source(policy(allow())))
+    callers = [Principal("user", ACCOUNT, f"{ALICE.arn}{number}", f"AIDA{number}") for number in range(4)]
+    known = []
+    for principal in callers:
+        for _ in range(2):
+            assert authorizer.decide(call(principal), get()).allowed
+        known.append(len(authorizer._callers))
+    assert known == [1, 2, 3, 1]
