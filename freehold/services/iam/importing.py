@@ -39,6 +39,8 @@ _UNIQUE_ID: Final = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,28}", re.ASCII)
 _VERSION: Final = re.compile(r"v([1-9][0-9]{0,8})", re.ASCII)
 _PREFIXES: Final = {"user": "AIDA", "group": "AGPA", "role": "AROA", "policy": "ANPA", "instance-profile": "AIPA"}
 _MOST_TAGS: Final = 50
+_LATEST: Final = 253_402_300_799
+"""The end of the year 9999: what is later can't be shown as a date."""
 _AWS_ID: Final = re.compile(r"(AIDA|AROA)[A-Z0-9]{12,28}", re.ASCII)
 
 Raw = Mapping[str, Any]
@@ -208,8 +210,9 @@ class _Planner:
         name, path, unique_id = named
         subject = f"user {name}"
         group_ids = []
-        for group_name in raw.get("GroupList") or ():
-            group = groups.get(group_name)
+        given = raw.get("GroupList")
+        for group_name in given if isinstance(given, list) else ():
+            group = groups.get(group_name) if isinstance(group_name, str) else None
             if group is None:
                 self._plan.note(subject, f"not a member of the group {str(group_name)[:128]}, which isn't given")
             elif group.unique_id not in group_ids:
@@ -393,10 +396,11 @@ class _Planner:
         if isinstance(given, str):
             try:
                 found = datetime.fromisoformat(given)
-                return max(0, int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()))
+                seconds = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+                return min(max(0, int(seconds)), _LATEST)
             except (ValueError, OverflowError):
                 return self._now
-        if isinstance(given, int | float) and 0 <= given < 2**40:
+        if isinstance(given, int | float) and 0 <= given <= _LATEST:
             return int(given)
         return self._now
 
