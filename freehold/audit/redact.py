@@ -18,7 +18,7 @@ HIDDEN: Final = "HIDDEN_DUE_TO_SECURITY_REASONS"
 
 ALSO_SECRET: Final[dict[str, frozenset[str]]] = {
     "iam": frozenset(("AuthenticationCode1", "AuthenticationCode2", "SerialNumberSeed")),
-    "sts": frozenset(("SessionToken", "TokenCode")),
+    "sts": frozenset(("ContextAssertion", "SessionToken", "TokenCode")),
     "cognito-identity": frozenset(("SessionToken", "NextToken")),
     "kms": frozenset(("GrantToken", "GrantTokens", "ImportToken", "TrustAnchorCertificate")),
     "s3": frozenset(

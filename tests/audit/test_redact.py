@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from freehold.audit.redact import ALSO_SECRET, HIDDEN, compiled
 from freehold.protocol import models
 from freehold.protocol.models import Reference, Shape
 
-SERVICES = ("iam", "sts", "kms", "s3", "cloudtrail", "freehold")
+SERVICES = ("iam", "sts", "kms", "s3", "cloudtrail", "freehold", "cognito-identity", "organizations", "iam-toolbox")
 OPEN, SECRET = "may be shown", "must stay hidden"
 
 
@@ -63,6 +64,59 @@ def test_of_every_operation_only_what_may_be_shown_is_shown(service: str) -> Non
             assert SECRET not in text, name
             shown_members += text.count(OPEN)
     assert shown_members >= 10
+
+
+SOUNDS_SECRET = re.compile(
+    "secret|passw|passphrase|token|mfacode|authenticationcode|assertion|privatekey|seed|qrcode|sessionkey|logins?$|rootkey"
+)
+NOT_SECRET = {
+    "iam": {
+        *("AssertionEncryptionMode", "GlobalEndpointTokenVersion", "RemovePrivateKey", "PrivateKeyList"),
+        *("PasswordLastUsed", "PasswordPolicy", "PasswordReusePrevention", "PasswordResetRequired", "ExpirePasswords"),
+        *("MinimumPasswordLength", "MaxPasswordAge", "AllowUsersToChangePassword", "PasswordLastChanged"),
+    },
+    "sts": {
+        *("MinimumSessionTokenSize", "SessionTokenSize", "SessionTokenUtilization"),
+        "SubjectFromWebIdentityToken",
+    },
+    "freehold": {"NextToken"},
+    "cognito-identity": {"TokenDuration", "Logins", "ServerSideTokenCheck"},
+    "organizations": {"NextToken"},
+    "iam-toolbox": {"nextToken"},
+}
+"""Members whose names sound so, and that hold no secret: settings, dates, names and places in lists. `Logins` is a list
+of providers' names in answers; where it maps them to tokens the values are hidden, which another test holds."""
+
+
+@pytest.mark.parametrize("service", NOT_SECRET)
+def test_what_sounds_secret_is_hidden_or_known_to_be_none(service: str) -> None:
+    """Whatever a model forgot to mark, today or after an update, is noticed by its name."""
+    shown_members: set[str] = set()
+
+    def look(reference: Reference, member: str, seen: frozenset[str]) -> None:
+        shape = reference.shape
+        if reference.sensitive or member in ALSO_SECRET.get(service, ()) or shape.type == "blob" or shape.name in seen:
+            return
+        if member:
+            shown_members.add(member)
+        for name, inner in shape.members.items():
+            look(inner, name, seen | {shape.name})
+        for element in (shape.member, shape.value):
+            if element is not None:
+                look(element, "", seen | {shape.name})
+
+    for operation in models.service(service).operations.values():
+        for shape in (operation.input, operation.output):
+            for name, inner in shape.members.items() if shape is not None else ():
+                look(inner, name, frozenset())
+    assert len(shown_members) > 10
+    sounding = {member for member in shown_members if SOUNDS_SECRET.search(member.lower())}
+    assert sounding - NOT_SECRET[service] == set()
+
+
+def test_tokens_of_logins_are_hidden_and_their_providers_shown() -> None:
+    told = shown("cognito-identity.GetId", {"Logins": {"accounts.google.com": SECRET}})
+    assert told in ({"logins": HIDDEN}, {"logins": {"accounts.google.com": HIDDEN}})
 
 
 def shown(operation: str, params: dict[str, Any]) -> dict[str, Any]:
