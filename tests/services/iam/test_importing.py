@@ -35,13 +35,14 @@ FURTHER = (
     *("CreateDate", "UpdateDate", "Description", "GroupList", "UserPolicyList", "GroupPolicyList", "RolePolicyList"),
     *("AttachedManagedPolicies", "InstanceProfileList", "PermissionsBoundary", "Tags"),
 )
+_ODD_PRINCIPALS: tuple[Any, ...] = ([5], {})
 ODD: tuple[Any, ...] = (
     *(5, -1, 1.5, 2**39, 2**70, True, None, "x", "\ud800", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"),
     *([], [5], [None], ["x"], [[1]], [{}], [{"PolicyName": 5, "PolicyDocument": 5}], [{"PolicyArn": [1]}]),
     *([{"Key": 5, "Value": 6}], [{"VersionId": 1}], {}, {"PermissionsBoundaryArn": [1]}),
     *(
         {"Version": "2012-10-17", "Statement": [{**TRUST["Statement"][0], "Principal": {"AWS": odd}}]}
-        for odd in ([5], {})
+        for odd in _ODD_PRINCIPALS
     ),
 )
 
