@@ -111,6 +111,8 @@ def _session(principal: Principal) -> dict[str, Any]:
         }
         if not of_root:
             context["sessionIssuer"]["userName"] = principal.issuer_arn.rpartition("/")[2]
+    if session.kind == "assume-root":
+        context["assumedRoot"] = "true"
     if session.source_identity:
         context["sourceIdentity"] = session.source_identity
     provider = principal.extra_context.get("aws:federatedprovider", "")

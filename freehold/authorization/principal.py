@@ -26,7 +26,7 @@ class Session:
     source_identity: str = ""
     chained: bool = False
     """Whether a role session assumed this role (role chaining: one hour at most)."""
-    kind: Literal["assume-role", "session-token", "federation-token", "console"] = "assume-role"
+    kind: Literal["assume-role", "session-token", "federation-token", "console", "assume-root"] = "assume-role"
     """What gave the credentials. `console`: signing in, whoever did."""
     assumed_with_mfa: bool = False
     """Whether who assumed the role had given MFA: the audit says so, `aws:MultiFactorAuthPresent` does not."""

@@ -213,6 +213,12 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "iam.GetServiceLinkedRoleDeletionStatus": [],
     "iam.ListServiceSpecificCredentials": [{"AllUsers": None}],
     "organizations.DescribeEffectivePolicy": [{"TargetId": None}],
+    "sts.AssumeRoot": [
+        {
+            "TargetPrincipal": "111122223333",
+            "TaskPolicyArn": {"arn": "arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy"},
+        }
+    ],
     "sts.AssumeRoleWithSAML": [],
     "sts.AssumeRoleWithWebIdentity": [],
     "cognito-identity.GetCredentialsForIdentity": [],

@@ -1,6 +1,5 @@
 """IAM: users, groups, roles, access keys and policies; who holds a key and what policies are theirs."""
 
-_ORGANIZATIONS = "organizations are not implemented"
 _DELEGATION = (
     "delegation requests begin with a partner that AWS has onboarded, and are approved in AWS's console; there are none"
 )
@@ -13,16 +12,11 @@ NOT_IMPLEMENTED = {
     "AcquireRole": _TEMPLATES,
     "AssociateDelegationRequest": _DELEGATION,
     "CreateDelegationRequest": _DELEGATION,
-    "DisableOrganizationsRootCredentialsManagement": _ORGANIZATIONS,
-    "DisableOrganizationsRootSessions": _ORGANIZATIONS,
-    "EnableOrganizationsRootCredentialsManagement": _ORGANIZATIONS,
-    "EnableOrganizationsRootSessions": _ORGANIZATIONS,
     "GetAccountProperties": _PROPERTIES,
     "GetDelegationRequest": _DELEGATION,
     "GetHumanReadableSummary": _SUMMARY,
     "GetRoleTemplateVersion": _TEMPLATES,
     "ListDelegationRequests": _DELEGATION,
-    "ListOrganizationsFeatures": _ORGANIZATIONS,
     "PutAccountProperties": _PROPERTIES,
     "RejectDelegationRequest": _DELEGATION,
     "SendDelegationToken": _DELEGATION,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from freehold.authentication.credentials import (
@@ -23,7 +24,7 @@ from freehold.authorization.document import Policy, PolicyType
 from freehold.authorization.gather import IdentityPolicies
 from freehold.authorization.principal import Kind, Principal, Session
 from freehold.clock import Clock
-from freehold.services.iam import policies_of, records
+from freehold.services.iam import aws_managed, policies_of, records, root_tasks
 from freehold.services.iam.credential_records import ENDED_SESSIONS
 from freehold.services.iam.records import ACCESS_KEYS, ACCOUNTS, OPERATOR_ACCOUNT, OPERATORS, AccessKey, Role, User
 from freehold.storage.cache import Cache
@@ -95,6 +96,8 @@ class AccessDirectory:
             return _NO_POLICIES  # without a session policy, only what resources grant to the federated user itself
         else:
             unique_id = session.issuer_unique_id
+        if session is not None and session.kind == "assume-root":
+            return _root_task(session.policy_arns)
         held = self._cache.get("iam", "access", _Held)
         found = held.identities.get(unique_id)
         if found is None:
@@ -239,7 +242,7 @@ def _merged(own: dict[str, str], session: Session) -> tuple[tuple[str, str], ...
 
 def _with_managed_policies(reader: Reader, session: Session) -> Session:
     """The token holds the ARNs of managed session policies: their texts are those of today's default versions."""
-    if not session.policy_arns:
+    if not session.policy_arns or session.kind == "assume-root":
         return session
     texts = tuple(policies_of.managed_document(reader, arn) or policies_of.NOTHING for arn in session.policy_arns)
     return replace(session, policies=(*(session.policies or ()), *texts))
@@ -248,6 +251,15 @@ def _with_managed_policies(reader: Reader, session: Session) -> Session:
 def _refuse_revoked(session: Session, not_before: int) -> None:
     if session.issued_at < not_before:
         raise ExpiredToken
+
+
+@lru_cache(maxsize=16)
+def _root_task(arns: tuple[str, ...]) -> IdentityPolicies:
+    """A root user's permissions without what AWS's task policies deny. Without one of those, nothing is allowed."""
+    tasks = [aws_managed.find(arn) if arn in root_tasks.FEATURE_OF else None for arn in arns] or [None]
+    texts = (policies_of.NOTHING if task is None else aws_managed.document(task) for task in tasks)
+    compiled = (policies_of.compiled(arn, text) for arn, text in zip(arns or ("none",), texts, strict=True))
+    return IdentityPolicies((policies_of.compiled("root", _EVERYTHING), *compiled), None)
 
 
 def _identity(reader: Reader, held: _Held, kind: Kind, unique_id: str) -> IdentityPolicies:

@@ -70,7 +70,7 @@ def iam(
 
 def refuse_session_without_mfa(call: Call) -> None:
     session = call.principal.session
-    if session is None or session.kind in ("assume-role", "console"):
+    if session is None or session.kind in ("assume-role", "console", "assume-root"):
         return
     if session.kind == "federation-token" or session.mfa_at is None:
         raise InvalidClientTokenId

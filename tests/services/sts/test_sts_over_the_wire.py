@@ -125,5 +125,5 @@ def test_bad_sessions_are_refused(aws: Principal) -> None:
 
 
 def test_what_is_not_implemented_is_not_pretended(aws: Principal) -> None:
-    with fails("NotImplemented", 501, "delegation requests are not implemented"):
+    with fails("NotImplemented", 501, "delegation requests begin"):
         aws.sts.get_delegated_access_token(TradeInToken="t" * 20)
