@@ -10,12 +10,13 @@ from __future__ import annotations
 from freehold.crypto.one_time_codes import WrongCode
 from freehold.services.call import Call
 from freehold.services.iam import mfa
-from freehold.services.iam.attempts import TooManyAttempts
+from freehold.services.iam.attempts import FORGOTTEN_AFTER_SECONDS, TooManyAttempts
+from freehold.services.iam.records import ACCESS_KEYS
 from freehold.services.operation import Params
 from freehold.services.sts.errors import AccessDenied, Throttling
 
 _FAILED = "MultiFactorAuthentication failed"
-_OF_ANY_SESSION = "session"
+_SESSION_OR_NEW_KEY = "session"
 
 
 def context(params: Params) -> dict[str, str]:
@@ -23,6 +24,19 @@ def context(params: Params) -> dict[str, str]:
     if "TokenCode" not in params:
         return {}
     return {"aws:multifactorauthpresent": "true", "aws:multifactorauthage": "0"}
+
+
+def _is_settled(call: Call) -> bool:
+    """Whether the caller's is a key whose failures count for it alone.
+
+    A user's sessions, and keys that are younger than failures are remembered, wait together: who may make new ones
+    would else begin with free attempts each time.
+    """
+    principal = call.principal
+    if principal.session is not None:
+        return False
+    key = ACCESS_KEYS.get(call.reader, (principal.access_key_id,))
+    return key is not None and key.created_at + FORGOTTEN_AFTER_SECONDS <= call.app.clock.now_seconds()
 
 
 async def use_up(call: Call, params: Params) -> bool:
@@ -33,8 +47,7 @@ async def use_up(call: Call, params: Params) -> bool:
     if not serial or not code:
         raise AccessDenied(f"{_FAILED}, must provide both MFA serial number and one time pass code.")
     principal = call.principal
-    # Sessions of one user wait together: each new one would else begin with free attempts.
-    by = principal.access_key_id if principal.session is None else _OF_ANY_SESSION
+    by = principal.access_key_id if _is_settled(call) else _SESSION_OR_NEW_KEY
     try:
         if principal.kind not in ("user", "root"):
             raise KeyError(serial)

@@ -157,29 +157,38 @@ def test_a_refused_role_uses_up_no_code(aws: Any, ada: Any, phone: Phone) -> Non
 def test_guessing_codes_with_one_key_is_slowed_and_other_keys_are_not(
     freehold_server: Any, aws: Any, ada: Any, phone: Phone
 ) -> None:
-    wrong = phone.wrong()
-    for _ in range(5):
-        with fails("AccessDenied"):
-            ada.sts.get_session_token(SerialNumber=phone.serial, TokenCode=wrong)
-    with fails("Throttling", 400, "too many wrong codes. Try again in 1 seconds."):
-        ada.sts.get_session_token(SerialNumber=phone.serial, TokenCode=phone.code())
     other = aws.using(aws.iam.create_access_key(UserName="ada"))
+    freehold_server.advance(seconds=3600)
+    for seconds in (0, 0, 0, 0, 0, 1, 2, 4, 8):
+        freehold_server.advance(seconds=seconds)
+        with fails("AccessDenied"):
+            ada.sts.get_session_token(SerialNumber=phone.serial, TokenCode=phone.wrong())
+    with fails("Throttling", 400, "too many wrong codes. Try again in 1"):
+        ada.sts.get_session_token(SerialNumber=phone.serial, TokenCode=phone.code())
     other.sts.get_session_token(SerialNumber=phone.serial, TokenCode=phone.code())
     freehold_server.advance(seconds=60)
     ada.sts.get_session_token(SerialNumber=phone.serial, TokenCode=phone.code())
 
 
-def test_sessions_don_t_multiply_the_free_guesses(ada: Any, phone: Phone, aws: Any) -> None:
+def test_new_sessions_and_new_keys_don_t_multiply_the_free_guesses(
+    freehold_server: Any, ada: Any, phone: Phone, aws: Any
+) -> None:
+    """Who holds a key of a user that may make its own keys makes a new one for every few guesses."""
     arn = aws.iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust(aws.account_id))["Role"]["Arn"]
     codes = []
-    for _ in range(8):
+    for turn, seconds in enumerate((0, 0, 0, 0, 0, 1, 2, 4, 8, 0, 0, 0)):
+        freehold_server.advance(seconds=seconds)
         session = ada.using(ada.sts.get_session_token())
+        if turn % 2:
+            session = aws.using(aws.iam.create_access_key(UserName="ada"))
         with pytest.raises(ClientError) as caught:
             session.sts.assume_role(
                 RoleArn=arn, RoleSessionName="ada", SerialNumber=phone.serial, TokenCode=phone.wrong()
             )
         codes.append(caught.value.response["Error"]["Code"])
-    assert codes == ["AccessDenied"] * 5 + ["Throttling"] * 3
+        if turn % 2:
+            aws.iam.delete_access_key(UserName="ada", AccessKeyId=session.access_key_id)
+    assert codes == ["AccessDenied"] * 9 + ["Throttling"] * 3
 
 
 def test_the_root_user_s_device_counts_for_the_root_user(freehold_server: Any, aws: Any) -> None:
