@@ -8,7 +8,7 @@ from freehold.cli import account, audit, deployment, import_iam, instance_metada
 
 app = typer.Typer(
     name="freehold",
-    help="An AWS-compatible security core that you run yourself: IAM, STS, KMS, S3 and CloudTrail, nothing pretended.",
+    help="An AWS-compatible security core that you run yourself: IAM, STS, KMS, S3, Organizations and more.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
