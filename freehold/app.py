@@ -73,8 +73,7 @@ class App:
         self.endpoints = EndpointDirectory(self.cache)
         self.pool = ThreadPoolExecutor(BULK_THREADS, thread_name_prefix="freehold-bulk")
         self.audit = AuditLog(settings.audit, self.records, root_key, self.clock, worker=worker)
-        for service in operations.SERVED:
-            operations.load(service)
+        operations.load_all()
         self.pipeline = Pipeline(self)
         self._due_at = 0.0
 

@@ -26,6 +26,7 @@ from freehold.audit.sink import AuditUnavailable
 from freehold.config import Settings
 from freehold.crypto.root_key import RootKey
 from freehold.deployment import DeploymentError, root_key_of
+from freehold.services import operation
 from freehold.storage.counters import SharedCounters
 from freehold.storage.database import CannotOpen
 from freehold.storage.files import FileBlobs
@@ -88,6 +89,9 @@ def serve(settings: Settings, ready: Ready) -> int:
         if settings.workers == 1:
             _work(settings, root_key, counters, blobs_at_start, sock, 0, lambda: ready(endpoint))
             return 0
+        # Loaded before the workers are forked, so that they have it from the start and share its memory.
+        operation.load_all()
+        _settle_garbage_collection()
         return _Supervisor(settings, root_key, counters, blobs_at_start, sock).run(lambda: ready(endpoint))
 
 

@@ -122,3 +122,9 @@ def load(service: str) -> None:
     package = importlib.import_module(folder(service))
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+def load_all() -> None:
+    """Load every served service."""
+    for service in SERVED:
+        load(service)
