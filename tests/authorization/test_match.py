@@ -86,6 +86,8 @@ ARNS = [
     ("arn:aws:iam::*", "arn:aws:iam::1:user/x", True),
     ("arn:aws:s3:::x*a:*b", "arn:aws:s3:::xa:a:cb", False),
     ("arn:aws:s3:::x*:a*b", "arn:aws:s3:::x:ac:ab", True),
+    ("arn:aws:s3:::x*a:*", "arn:aws:s3:::x:a:b", False),
+    ("arn:aws:s3:::x*a:*", "arn:aws:s3:::xya:b", True),
 ]
 
 
