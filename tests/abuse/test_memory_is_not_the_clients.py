@@ -16,7 +16,7 @@ from freehold.authorization.principal import Principal
 from freehold.clock import Clock
 from freehold.message import Request
 from freehold.protocol import hosts
-from freehold.services.sts import roles
+from freehold.services.sts import role_sessions
 from freehold.transport import http
 
 
@@ -84,5 +84,5 @@ def test_roles_that_do_not_exist_are_not_remembered() -> None:
             held[key] = load(SimpleNamespace(get=lambda *_: None))
             return held[key]
 
-    assert roles._trusted(Call(), "arn:aws:iam::111122223333:role/nobody") is None  # type: ignore[arg-type]
+    assert role_sessions.trusted_role(Call(), "arn:aws:iam::111122223333:role/nobody") is None  # type: ignore[arg-type]
     assert held == {}

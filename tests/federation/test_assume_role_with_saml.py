@@ -524,9 +524,10 @@ def test_whoever_signs_the_request_is_not_asked(federation: Federation, forge: F
     assert event_of(federation.aws, "AssumeRoleWithSAML")["userIdentity"]["type"] == "SAMLUser"
 
 
-def test_what_is_not_implemented_is_said(federation: Federation, forge: Forge) -> None:
-    with fails("NotImplemented", 501):
-        federation.assume(forge.says(attributes=federation.says()), MinimumSessionTokenSize=100)
+def test_a_token_is_as_long_as_was_asked_at_least(federation: Federation, forge: Forge) -> None:
+    made = federation.assume(forge.says(attributes=federation.says()), MinimumSessionTokenSize=4000)
+    assert len(made["Credentials"]["SessionToken"]) >= 4000
+    assert federation.aws.using(made).sts.get_caller_identity()["Account"] == federation.aws.account_id
 
 
 def test_a_session_ends_with_its_role(federation: Federation, forge: Forge) -> None:

@@ -20,7 +20,7 @@ from freehold.services.cognito_identity.asking import Asked
 from freehold.services.cognito_identity.errors import InvalidIdentityPoolConfiguration, NotAuthorized
 from freehold.services.cognito_identity.identities import public
 from freehold.services.operation import Params, Result, operation
-from freehold.services.sts import federated
+from freehold.services.sts import federated, role_sessions
 from freehold.services.sts.federated import Vouched
 
 SESSION_NAME: Final = "CognitoIdentityCredentials"
@@ -117,7 +117,7 @@ def _trusted(call: Call, params: Params) -> list[Permission]:
         tags=asked.tags,
     )
     try:
-        if federated.account_of_role(role_arn) != pool.account_id:
+        if role_sessions.account_of_role(role_arn) != pool.account_id:
             raise InvalidIdentityPoolConfiguration()
         needed = federated.permissions(call, "sts:AssumeRoleWithWebIdentity", role_arn, vouched)
     except AwsError:

@@ -17,7 +17,7 @@ from freehold.services.cognito_identity.permissions import on_pool, pool_permiss
 from freehold.services.cognito_identity.records import POOLS, Pool, RoleMapping, Rule, pool_arn
 from freehold.services.iam.pass_role import CrossAccountPassRole, pass_role
 from freehold.services.operation import Params, Result, operation
-from freehold.services.sts import federated
+from freehold.services.sts import role_sessions
 from freehold.services.sts.errors import ValidationError
 
 
@@ -48,7 +48,7 @@ def _may_set(call: Call, params: Params) -> list[Permission]:
 
 def _check_role(role_arn: str) -> None:
     try:
-        federated.account_of_role(role_arn)
+        role_sessions.account_of_role(role_arn)
     except ValidationError:
         raise InvalidParameter(f"{role_arn} is not a valid role ARN or doesn't exist.") from None
 

@@ -12,17 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from freehold import arn
-from freehold.authorization.document import Policy
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.authorization.principal import Principal, Session
 from freehold.errors import AwsError
 from freehold.federation import identity
 from freehold.services.call import Call
-from freehold.services.iam import entities, policies_of, records
+from freehold.services.iam import entities
 from freehold.services.iam.records import Role
 from freehold.services.operation import Params, Result
-from freehold.services.sts import sessions
+from freehold.services.sts import role_sessions, sessions
 from freehold.services.sts.errors import (
     ExpiredToken,
     IDPCommunicationError,
@@ -30,7 +28,6 @@ from freehold.services.sts.errors import (
     InvalidIdentityToken,
     ValidationError,
 )
-from freehold.storage.records import Reader
 
 _DEFAULT_SECONDS = 3600
 
@@ -76,33 +73,6 @@ class Assumable:
     vouched: Vouched
 
 
-def account_of_role(role_arn: str) -> str:
-    """The account that a role's ARN names. Raises ValidationError for what is no role's ARN."""
-    try:
-        parsed = arn.parse(role_arn)
-    except ValueError:
-        raise ValidationError(f"{role_arn} is invalid") from None
-    if (parsed.service, parsed.region) != ("iam", "") or not parsed.resource.startswith("role/"):
-        raise ValidationError(f"{role_arn} is invalid")
-    return parsed.account_id
-
-
-def trusted_role(call: Call, role_arn: str) -> tuple[Role, Policy] | None:
-    """The role and its compiled trust policy."""
-
-    def load(reader: Reader) -> tuple[Role, Policy]:
-        role = records.role_at(reader, role_arn)
-        if role is None:
-            # Raised, so that names that no role has don't fill the cache.
-            raise KeyError(role_arn)
-        return role, policies_of.compiled(role.arn, role.trust_policy, "trust")
-
-    try:
-        return call.cached("iam", ("trusted role", role_arn), load)
-    except KeyError:
-        return None
-
-
 def caller(account_id: str, provider: str, unique_id: str = "", context: Mapping[str, Any] | None = None) -> Principal:
     """The provider as a caller. Its events belong in the trail of `account_id`; it has no permissions there."""
     return Principal(
@@ -116,8 +86,8 @@ def permissions(call: Call, action: str, role_arn: str, vouched: Vouched) -> lis
     From here on the call is the provider's, whoever signed it. With tags, sts:TagSession is needed as well; with a
     source identity, sts:SetSourceIdentity.
     """
-    account_id = account_of_role(role_arn)
-    known = trusted_role(call, role_arn)
+    account_id = role_sessions.account_of_role(role_arn)
+    known = role_sessions.trusted_role(call, role_arn)
     call.principal = caller(account_id, vouched.provider, vouched.unique_id, vouched.context)
     call.account_id = account_id
     call.prepared = None if known is None else Assumable(known[0], vouched)
@@ -164,25 +134,4 @@ def assume(call: Call, params: Params) -> Result:
         kind="assume-role",
         issuer_unique_id=role.unique_id,
     )
-    packed = sessions.packed_size(session)
-    assumed = Principal(
-        "role",
-        role.account_id,
-        arn=f"arn:aws:sts::{role.account_id}:assumed-role/{role.name}/{vouched.session_name}",
-        unique_id=f"{role.unique_id}:{vouched.session_name}",
-        name=role.name,
-        issuer_arn=role.arn,
-        session=session,
-        extra_context=dict(vouched.kept),
-    )
-    credential = sessions.issue(call, assumed)
-    call.resources.append(("AWS::IAM::Role", role.arn))
-    result: Result = {
-        "Credentials": sessions.shown(credential, session),
-        "AssumedRoleUser": {"AssumedRoleId": assumed.unique_id, "Arn": assumed.arn},
-    }
-    if packed is not None:
-        result["PackedPolicySize"] = packed
-    if session.source_identity:
-        result["SourceIdentity"] = session.source_identity
-    return result
+    return role_sessions.begin(call, role, session, vouched.kept)[1]

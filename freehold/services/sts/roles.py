@@ -8,35 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from freehold import arn
-from freehold.authorization.document import Policy
 from freehold.authorization.permission import Permission
 from freehold.authorization.principal import Principal, Session
 from freehold.services.call import Call
-from freehold.services.iam import entities, policies_of, records
+from freehold.services.iam import entities
 from freehold.services.iam.records import Role
 from freehold.services.operation import Params, Result, operation
-from freehold.services.sts import mfa_given, sessions
+from freehold.services.sts import mfa_given, role_sessions, sessions
 from freehold.services.sts.errors import AccessDenied, ValidationError
-from freehold.storage.records import Reader
 
 _CHAINED_SECONDS = 3600
-
-
-def _trusted(call: Call, role_arn: str) -> tuple[Role, Policy] | None:
-    """The role and its compiled trust policy."""
-
-    def load(reader: Reader) -> tuple[Role, Policy]:
-        role = records.role_at(reader, role_arn)
-        if role is None:
-            # Raised, so that names that no role has don't fill the cache.
-            raise KeyError(role_arn)
-        return role, policies_of.compiled(role.arn, role.trust_policy, "trust")
-
-    try:
-        return call.cached("iam", ("trusted role", role_arn), load)
-    except KeyError:
-        return None
 
 
 def _may_assume(call: Call, params: Params) -> list[Permission]:
@@ -47,13 +28,8 @@ def _may_assume(call: Call, params: Params) -> list[Permission]:
     if principal.kind not in ("user", "role"):
         raise AccessDenied(f"Cannot call AssumeRole with {principal.kind} credentials")
     role_arn = params["RoleArn"]
-    try:
-        parsed = arn.parse(role_arn)
-    except ValueError:
-        raise ValidationError(f"{role_arn} is invalid") from None
-    if (parsed.service, parsed.region) != ("iam", "") or not parsed.resource.startswith("role/"):
-        raise ValidationError(f"{role_arn} is invalid")
-    known = _trusted(call, role_arn)
+    account_id = role_sessions.account_of_role(role_arn)
+    known = role_sessions.trusted_role(call, role_arn)
     call.prepared = None if known is None else known[0]
     tags = (*sessions.passed_tags(params), *sessions.inherited_tags(principal))
     context = _context(params, tags, principal) | mfa_given.context(params)
@@ -62,7 +38,7 @@ def _may_assume(call: Call, params: Params) -> list[Permission]:
     trust_policy = None if known is None else known[1]
 
     def needed(action: str) -> Permission:
-        return Permission(f"sts:{action}", role_arn, parsed.account_id, context, trust_policy, "trust")
+        return Permission(f"sts:{action}", role_arn, account_id, context, trust_policy, "trust")
 
     permissions = [needed("AssumeRole")]
     if tags:
@@ -145,24 +121,4 @@ def assume_role(call: Call, params: Params) -> Result:
         kind="assume-role",
         issuer_unique_id=role.unique_id,
     )
-    packed = sessions.packed_size(session)
-    assumed = Principal(
-        "role",
-        role.account_id,
-        arn=f"arn:aws:sts::{role.account_id}:assumed-role/{role.name}/{name}",
-        unique_id=f"{role.unique_id}:{name}",
-        name=role.name,
-        issuer_arn=role.arn,
-        session=session,
-    )
-    credential = sessions.issue(call, assumed)
-    call.resources.append(("AWS::IAM::Role", role.arn))
-    result: Result = {
-        "Credentials": sessions.shown(credential, session),
-        "AssumedRoleUser": {"AssumedRoleId": assumed.unique_id, "Arn": assumed.arn},
-    }
-    if packed is not None:
-        result["PackedPolicySize"] = packed
-    if session.source_identity:
-        result["SourceIdentity"] = session.source_identity
-    return result
+    return role_sessions.begin(call, role, session)[1]

@@ -24,7 +24,7 @@ from freehold.services.iam.errors import InvalidInput
 from freehold.services.iam.records import Record
 from freehold.services.iam.saml_providers import SamlProvider
 from freehold.services.operation import Params, Result, due_work, operation
-from freehold.services.sts import federated, saml_attributes
+from freehold.services.sts import federated, role_sessions, saml_attributes
 from freehold.services.sts.errors import AccessDenied, InvalidIdentityToken, ValidationError
 from freehold.services.sts.federated import Vouched
 from freehold.storage.records import Table, Transaction
@@ -52,7 +52,7 @@ USED = Table("sts.used_assertions", UsedAssertion)
 async def _identify(call: Call, params: Params) -> None:
     """Verify the assertion, on a thread: XML that somebody unknown sent can be made to take a while."""
     role_arn, provider_arn = params["RoleArn"], params["PrincipalArn"]
-    account_id = federated.account_of_role(role_arn)
+    account_id = role_sessions.account_of_role(role_arn)
     try:
         provider = saml_providers.provider_at(call.reader, provider_arn)
     except InvalidInput:
@@ -155,7 +155,6 @@ def subject_type(name_format: str) -> str:
     identify=_identify,
     writes=True,
     anonymous=True,
-    refuses=("MinimumSessionTokenSize",),
 )
 def assume_role_with_saml(call: Call, params: Params) -> Result:
     """Credentials for DurationSeconds (3,600 unless told, at most the role's MaxSessionDuration), or as long as the

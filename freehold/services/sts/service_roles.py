@@ -24,7 +24,7 @@ from freehold.message import Request
 from freehold.services.call import Call
 from freehold.services.iam import entities
 from freehold.services.operation import REGISTRY
-from freehold.services.sts import federated, sessions
+from freehold.services.sts import role_sessions
 from freehold.services.sts.errors import ValidationError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _call(app: App, wanted: ServiceRole, region: str, request_id: str) -> Call:
     """AssumeRole as the service calls it. There is no request of a client behind it."""
     if not _SERVICE.fullmatch(wanted.service):
         raise ValidationError(f"{wanted.service} is not a service principal")
-    account_id = federated.account_of_role(wanted.role_arn)
+    account_id = role_sessions.account_of_role(wanted.role_arn)
     principal = Principal("service", account_id, name=wanted.service)
     keys = RequestKeys(app.clock.now_seconds())
     keys.update({"aws:requestedregion": region, "aws:securetransport": "true", "aws:viaawsservice": "false"})
@@ -105,7 +105,7 @@ def _assume(call: Call, wanted: ServiceRole) -> tuple[TemporaryCredential, dict[
         raise ValidationError(f"{wanted.session_name} is not a role session name")
     if not LEAST_SECONDS <= wanted.seconds <= MOST_SECONDS:
         raise ValidationError(f"DurationSeconds is {LEAST_SECONDS} to {MOST_SECONDS}")
-    known = federated.trusted_role(call, wanted.role_arn)
+    known = role_sessions.trusted_role(call, wanted.role_arn)
     context: dict[str, ContextValue] = {"sts:rolesessionname": wanted.session_name, **_source(wanted)}
     if known is not None:
         context |= entities.resource_tags(known[0])
@@ -123,22 +123,7 @@ def _assume(call: Call, wanted: ServiceRole) -> tuple[TemporaryCredential, dict[
         kind="assume-role",
         issuer_unique_id=role.unique_id,
     )
-    assumed = Principal(
-        "role",
-        role.account_id,
-        arn=f"arn:aws:sts::{role.account_id}:assumed-role/{role.name}/{wanted.session_name}",
-        unique_id=f"{role.unique_id}:{wanted.session_name}",
-        name=role.name,
-        issuer_arn=role.arn,
-        session=session,
-        extra_context=dict(wanted.kept),
-    )
-    credential = sessions.issue(call, assumed)
-    call.resources.append(("AWS::IAM::Role", role.arn))
-    return credential, {
-        "Credentials": sessions.shown(credential, session),
-        "AssumedRoleUser": {"AssumedRoleId": assumed.unique_id, "Arn": assumed.arn},
-    }
+    return role_sessions.begin(call, role, session, wanted.kept)
 
 
 def _source(wanted: ServiceRole) -> dict[str, ContextValue]:

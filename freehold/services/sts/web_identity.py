@@ -18,7 +18,7 @@ from freehold.services.call import Call
 from freehold.services.iam import oidc_providers
 from freehold.services.iam.outbound_federation import PREFIX
 from freehold.services.operation import Params, Result, operation
-from freehold.services.sts import federated, web_identity_claims
+from freehold.services.sts import federated, role_sessions, web_identity_claims
 from freehold.services.sts.errors import ValidationError
 from freehold.services.sts.federated import Vouched
 
@@ -39,7 +39,7 @@ async def _identify(call: Call, params: Params) -> None:
     if provider_id is not None:
         raise ValidationError("ProviderId is www.amazon.com or graph.facebook.com; leave it out for OpenID Connect.")
     role_arn, token = params["RoleArn"], params["WebIdentityToken"]
-    account_id = federated.account_of_role(role_arn)
+    account_id = role_sessions.account_of_role(role_arn)
     try:
         claimed = call.app.web_identities.claimed_providers(token)
         _refuse_own(call, claimed)
@@ -74,7 +74,7 @@ def _trusted(call: Call, account_id: str, role_arn: str, claimed: tuple[str, ...
             found.append((name, TrustedIssuer(name)))
     if not found:
         raise InvalidIdentity(f"No OpenIDConnect provider found in your account for https://{claimed[-1][:255]}")
-    known = federated.trusted_role(call, role_arn)
+    known = role_sessions.trusted_role(call, role_arn)
     trust_policy = "" if known is None else known[0].trust_policy
     # A built-in provider may be registered as well: then the trust policy says which of the two it means.
     return next((pair for pair in found if f'"{pair[0]}"' in trust_policy), found[-1])
