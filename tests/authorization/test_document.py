@@ -48,6 +48,9 @@ ACCEPTED = [  # type, document
     ("trust", doc(TRUST | {"Principal": {"Federated": "arn:aws:iam::111122223333:saml-provider/x"}})),
     ("trust", doc(TRUST | {"Action": ["sts:AssumeRole", "STS:TagSession"]})),
     ("rcp", doc(ANY | {"Effect": "Deny"})),
+    ("identity", doc(GOOD | {"Condition": {"StringEquals": {"aws:" + "a" * 2044: "a"}}})),
+    ("identity", doc(GOOD | {"Condition": {"Bool": {"aws:SecureTransport": [True, False, "false"]}}})),
+    ("trust", doc(without(TRUST, "Action", NotAction="sts:TagSession"))),
 ]
 
 
@@ -129,6 +132,22 @@ REFUSED = [  # type, document, words of the message
     ("trust", doc(TRUST | {"Action": "s3:GetObject"}), "AssumeRole policy may only specify STS AssumeRole actions."),
     ("rcp", doc(ANY | {"Principal": {"AWS": "111122223333"}}), "must be"),
     ("rcp", doc(without(ANY, "Principal", NotPrincipal="*", Effect="Deny")), "Has prohibited field NotPrincipal"),
+    ("rcp", doc(ANY | {"Effect": "Deny", "Principal": {"AWS": "*"}}), "must be"),
+    ("session", doc(GOOD | {"Principal": "*"}), "Policy document should not specify a principal."),
+    ("boundary", doc(GOOD | {"NotPrincipal": "*"}), "Policy document should not specify a principal."),
+    ("scp", doc(GOOD | {"NotPrincipal": "*"}), "Has prohibited field NotPrincipal"),
+    ("identity", doc(GOOD | {"Action": ["s3:*", 1]}), "Action is a string or a list of strings"),
+    ("identity", doc(GOOD | {"Resource": ["*", ""]}), "Resource is a string or a list of strings"),
+    ("identity", doc(GOOD | {"Resource": []}), "Policy statement must contain resources."),
+    ("identity", doc(GOOD | {"Action": ["*", "GetObject"]}), "must be prefaced by a vendor"),
+    ("identity", doc(GOOD | {"Resource": ["*", "bucket"]}), "must be in ARN format"),
+    ("identity", doc(without(GOOD, "Action", NotAction=None)), "Syntax errors"),
+    ("identity", doc(without(GOOD, "Action", NotAction=[])), "Policy statement must contain actions."),
+    ("identity", doc(GOOD | {"Resource": "arn:aws:s3:::a\0b"}), "must be in ARN format"),
+    ("identity", doc(GOOD | {"Resource": "bucket/arn:"}), "must be in ARN format"),
+    ("identity", doc(GOOD | {"Resource": "arn:"}), 'Partition "" is not valid'),
+    ("identity", doc(GOOD | {"Condition": {"StringEquals": {"aws:" + "a" * 2045: "a"}}}), "prefaced by a vendor"),
+    ("trust", doc(TRUST | {"Action": ["sts:AssumeRole", "s3:GetObject"]}), "may only specify STS AssumeRole"),
 ]  # fmt: skip
 
 
@@ -186,6 +205,32 @@ def test_what_iam_stores_must_have_the_newest_version(version: str | None) -> No
 def test_a_service_may_do_without_resources() -> None:
     statement = without(ANY, "Resource")
     assert parse(doc(statement), "resource", resource_optional=True).statements[0].resources == ("*",)
+
+
+@pytest.mark.parametrize("element", ["Resource", "NotResource"])
+def test_resources_that_may_be_left_out_count_where_they_are(element: str) -> None:
+    statement = without(ANY, "Resource", **{element: "arn:aws:sqs:us-east-1:1:q"})
+    (found,) = parse(doc(statement), "resource", resource_optional=True).statements
+    assert (found.resources, found.not_resources) == (("arn:aws:sqs:us-east-1:1:q",), element == "NotResource")
+    with pytest.raises(MalformedPolicy):
+        parse(doc(statement | {element: "q"}), "resource", resource_optional=True)
+
+
+NOT_TEXT = [(True, "true"), (False, "false"), (1, "1"), (0, "0"), (2.5, "2.5"), ("x", "x")]
+
+
+@pytest.mark.parametrize(("value", "text"), NOT_TEXT)
+def test_a_value_that_is_no_text_is_compared_as_it_is_written(value: Any, text: str) -> None:
+    document = doc(GOOD | {"Condition": {"StringEquals": {"aws:x": value}}})
+    for policy in (parse(document), parse(json.dumps(document))):
+        assert policy.statements[0].applies("arn:aws:s3:::bucket/k", {"aws:x": text})
+        assert not policy.statements[0].applies("arn:aws:s3:::bucket/k", {"aws:x": f"{text}x"})
+
+
+@pytest.mark.parametrize("tests", [{5: {"aws:x": "a"}}, {"StringEquals": {5: "a"}}])
+def test_names_of_a_read_document_are_texts(tests: Any) -> None:
+    with pytest.raises(MalformedPolicy):
+        parse(doc(GOOD | {"Condition": tests}))
 
 
 def test_statements_say_which_they_are() -> None:
