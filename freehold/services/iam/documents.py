@@ -5,6 +5,8 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 
 from __future__ import annotations
 
+import re
+
 from freehold.authorization import document
 from freehold.authorization.document import MalformedPolicy, Policy
 from freehold.services.iam import shared_issuers
@@ -15,6 +17,12 @@ from freehold.storage.records import Reader
 
 MOST_MANAGED_CHARACTERS = 6144
 MOST_TRUST_CHARACTERS = 2048
+
+_FEDERATED = re.compile(
+    r"arn:aws:iam::[0-9]{12}:(?:oidc-provider/[^\s*?]{1,255}|saml-provider/[\w.-]{1,128})"
+    r"|(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def size(text: str) -> int:
@@ -42,13 +50,26 @@ def check_inline(text: str, kind: Kind, owner: Named, policy_name: str) -> None:
 def bound_trust_policy(reader: Reader, text: str) -> str:
     """A trust policy as it is kept. Raises MalformedPolicyDocument for one that names who doesn't exist, or
     trusts everybody who uses a shared identity provider."""
-    shared_issuers.check(_parse(text, "trust"))
+    policy = _parse(text, "trust")
+    _check_federated(policy)
+    shared_issuers.check(policy)
     if size(text) > MOST_TRUST_CHARACTERS:
         raise quota("ACLSizePerRole", MOST_TRUST_CHARACTERS)
     try:
         return to_unique_ids(reader, text)
     except InvalidPrincipal as error:
         raise MalformedPolicyDocument(str(error)) from None
+
+
+def _check_federated(policy: Policy) -> None:
+    """Refuse identity providers that can't be. One that doesn't exist may be named, as providers aren't bound to roles.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteOpenIDConnectProvider.html
+    """
+    for statement in policy.statements:
+        for name in statement.principal.federated if statement.principal is not None else ():
+            if name != "*" and not _FEDERATED.fullmatch(name):
+                raise MalformedPolicyDocument("Federated principals must be valid domain names or SAML metadata ARNs")
 
 
 def _parse(text: str, type_: document.PolicyType, *, newest: bool = False) -> Policy:

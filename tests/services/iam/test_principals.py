@@ -143,6 +143,43 @@ def test_a_trust_policy_with_an_unknown_principal_is_refused(root: Key) -> None:
         root("CreateRole", RoleName="app", AssumeRolePolicyDocument=trust(nobody))
 
 
+@pytest.mark.parametrize(
+    ("name", "accepted"),
+    [
+        ("accounts.google.com", True),
+        ("cognito-identity.amazonaws.com", True),
+        ("arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/AB12", True),
+        ("arn:aws:iam::123456789012:saml-provider/my.corp_1-a", True),
+        ("localhost", False),
+        ("https://idp.example.com", False),
+        ("oidc-provider/idp.example.com", False),
+        ("arn:aws:iam::1234:oidc-provider/idp.example.com", False),
+        ("arn:aws:iam::123456789012:oidc-provider/", False),
+        ("arn:aws:iam::123456789012:user/alice", False),
+        ("arn:aws:iam::123456789012:saml-provider/a/b", False),
+    ],
+)
+def test_a_trust_policys_identity_provider_is_a_domain_or_a_providers_arn(root: Key, name: str, accepted: bool) -> None:
+    text = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": {
+                "Effect": "Allow",
+                "Principal": {"Federated": name},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {"StringEquals": {"cognito-identity.amazonaws.com:aud": "pool"}},
+            },
+        }
+    )
+    if accepted:
+        root("CreateRole", RoleName="trusting", AssumeRolePolicyDocument=text)
+    else:
+        with refused(
+            "MalformedPolicyDocument", "Federated principals must be valid domain names or SAML metadata ARNs"
+        ):
+            root("CreateRole", RoleName="trusting", AssumeRolePolicyDocument=text)
+
+
 def test_a_role_may_trust_itself_once_it_exists(desk: Desk, root: Key, ids: dict[str, str]) -> None:
     root("UpdateAssumeRolePolicy", RoleName="app", PolicyDocument=trust(ids["role_arn"]))
     shown = root("GetRole", RoleName="app")["Role"]["AssumeRolePolicyDocument"]
