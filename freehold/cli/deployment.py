@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -153,6 +154,8 @@ def serve(
       freehold serve --data ./data --port 0 --workers 2 --region us-east-1 --region eu-central-1 --json
       freehold serve --data ./data --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem
     """
+    # What is imported stays: the collector would only go through it again and again. The server turns it on.
+    gc.disable()
     from freehold.server import CANNOT_START
     from freehold.server import serve as run
 
