@@ -137,20 +137,23 @@ async def _prepare_creation(call: Call, params: Params) -> NewPassword | None:
     owner = owner_of(call.reader, call, params)
     profile = LOGIN_PROFILES.get(call.reader, (owner.owner_id,))
     _refuse_present(owner, profile)
-    password = params.get("Password")
-    if password is not None:
-        return await _made(call, owner, password, profile)
-    if not owner.root or call.principal.session is None:
+    password, session = params.get("Password"), call.principal.session
+    if owner.root and session is not None and session.kind == "assume-root":
+        if password is not None:
+            # It would make of 15 minutes for one task a root user to sign in as.
+            raise ValidationError("Password must be omitted with an AssumeRoot session.")
+        return None
+    if password is None:
         raise ValidationError("Password is required.")
-    return None
+    return await _made(call, owner, password, profile)
 
 
 @iam("CreateLoginProfile", on_entity("CreateLoginProfile", "user"), writes=True, prepare=_prepare_creation)
 def create_login_profile(call: Call, params: Params) -> Result:
     """A password of 1 to 128 characters, within the account's password policy, for a user who has none.
 
-    The root user leaves UserName out. A session of AssumeRoot leaves Password out: nobody can sign in until the root
-    user, or such a session, has set one by the same operation.
+    The root user leaves UserName out. A session of AssumeRoot must leave Password out: nobody can sign in until the
+    root user has set one by the same operation.
     """
     owner = owner_of(call.tx, call, params)
     profile = LOGIN_PROFILES.get(call.tx, (owner.owner_id,))
