@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 _SPELLED: Final = """
+aws:AssumedRoot aws:Ec2InstanceSourcePrivateIPv4 aws:Ec2InstanceSourceVpc ec2:RoleDelivery ec2:SourceInstanceArn
 aws:CalledVia aws:CalledViaFirst aws:CalledViaLast aws:CurrentTime aws:EpochTime aws:FederatedProvider
 aws:MultiFactorAuthAge aws:MultiFactorAuthPresent aws:PrincipalAccount aws:PrincipalArn aws:PrincipalIsAWSService
 aws:PrincipalOrgID aws:PrincipalOrgPaths aws:PrincipalServiceName aws:PrincipalServiceNamesList aws:PrincipalType
@@ -21,6 +22,7 @@ kms:KeyUsage kms:MultiRegion kms:RequestAlias kms:ResourceAliases kms:ViaService
 kms:BypassPolicyLockoutSafetyCheck kms:GrantOperations kms:GrantConstraintType kms:RetiringPrincipal
 s3:authType s3:ResourceAccount s3:signatureAge s3:signatureversion s3:VersionId s3:TlsVersion
 sts:AWSServiceName sts:DurationSeconds sts:ExternalId sts:RoleSessionName sts:SourceIdentity sts:TransitiveTagKeys
+sts:IdentityTokenAudience sts:SigningAlgorithm sts:TaskPolicyArn
 """
 
 _BY_KEY: Final = {name.lower(): name for name in _SPELLED.split()}

@@ -133,6 +133,8 @@ def _principal(context: Mapping[str, ContextValue]) -> Principal | None:
             session = Session(0, 1, kind="assume-role", mfa_at=mfa_at)
         elif kind == "federated-user":
             session = Session(0, 1, kind="federation-token", mfa_at=mfa_at)
+        elif text("aws:assumedroot") == "true":
+            session = Session(0, 1, kind="assume-root", mfa_at=mfa_at)
         else:
             session = Session(0, 1, kind="session-token", mfa_at=mfa_at)
     return Principal(kind, account_id, arn, unique_id, name, issuer_arn, session=session)

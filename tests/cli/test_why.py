@@ -112,3 +112,26 @@ def test_the_documentation_s_example_is_what_is_printed(freehold_server: Any) ->
         return [line for line in text.strip().splitlines() if not line.startswith("  at ")]
 
     assert without_time(told) == without_time(example)
+
+
+def test_a_session_of_assume_root_is_told_of_its_task(freehold_server: Any) -> None:
+    management, member = freehold_server.new_account("management"), freehold_server.new_account("member")
+    management.organizations.create_organization(FeatureSet="ALL")
+    invited = management.organizations.invite_account_to_organization(
+        Target={"Type": "ACCOUNT", "Id": member.account_id}
+    )
+    member.organizations.accept_handshake(HandshakeId=invited["Handshake"]["Id"])
+    management.organizations.enable_aws_service_access(ServicePrincipal="iam.amazonaws.com")
+    management.iam.enable_organizations_root_sessions()
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    admin = management.new_user("admin", {"Version": "2012-10-17", "Statement": [everything]})
+    session = management.using(
+        admin.sts.assume_root(
+            TargetPrincipal=member.account_id,
+            TaskPolicyArn={"arn": "arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy"},
+        )
+    )
+    told = why(management, denied(session.iam.list_users))
+    assert f"by arn:aws:iam::{member.account_id}:root" in told.stdout, told.stderr
+    assert 'statement "DenyAllOtherActionsOnAnyResource"' in told.stdout
+    assert "can't be told" not in told.stdout
