@@ -46,6 +46,8 @@ KNOWN = [  # principal, account, direct names, limited names, root, service-link
     (replace(SESSION, issuer_arn=f"arn:aws:iam::{A}:role/x/aws-service-role/app"), A,
      {SESSION.arn, SESSION.unique_id}, {f"arn:aws:iam::{A}:role/x/aws-service-role/app", "AROAROLEROLEROLER"},
      False, False, False),
+    (replace(ROLE, issuer_arn=f"arn:aws:iam::{A}:role/x:role/aws-service-role/app"), A, set(),
+     {f"arn:aws:iam::{A}:role/x:role/aws-service-role/app", "AROAROLEROLEROLER"}, False, False, False),
     (FEDERATED, A, {FEDERATED.arn, f"{A}:f"}, {USER.arn, USER.unique_id}, False, False, False),
     (ROOT_BEHIND, A, {FEDERATED.arn, f"{A}:f"}, {ROOT.arn, A}, False, False, True),
     (replace(ROOT_BEHIND, session=None), A, {FEDERATED.arn, f"{A}:f"}, {ROOT.arn}, False, False, True),
@@ -185,6 +187,8 @@ EXCEPTED = [  # NotPrincipal, caller, whether a Deny leaves it out
     ({"AWS": [ROLE_ARN, A]}, ROLE, True), ({"AWS": [TWO, ROLE_ARN, A]}, replace(ROLE, name=""), False),
     ({"AWS": [f"arn:aws:sts::{A}:assumed-role/team/two", ROLE_ARN, A]}, replace(ROLE, name=""), True),
     ({"CanonicalUser": CANONICAL}, USER, True), ({"CanonicalUser": canonical_id(B)}, USER, False),
+    # A path may have colons: another role's ARN that goes on with one is no session of this role.
+    ({"AWS": [f"{ROLE_ARN}:x/y", ROLE_ARN, A]}, SESSION, True),
 ]  # fmt: skip
 
 
