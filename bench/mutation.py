@@ -51,7 +51,7 @@ TESTS: Final = {
     "match": ("match", "bad_policies", "conditions"),
     "conditions": ("conditions", "bad_policies"),
     "principal_element": ("principal_element", "document"),
-    "policy_set": ("gather",),
+    "policy_set": ("policy_set", "gather"),
     "statement": ("document", "bad_policies", "match"),
     "document": ("document", "bad_policies"),
     "gather": ("gather",),
@@ -60,9 +60,11 @@ TESTS: Final = {
 """The tests that are most likely to find a mutant of a module; the others follow where they don't."""
 ALL_TESTS: Final = (
     *("worked_cases", "worked_examples", "decide", "principal_element", "conditions", "match", "document"),
-    *("context_keys", "bad_policies", "policy_cases", "gather"),
+    *("context_keys", "bad_policies", "policy_cases", "policy_set", "gather"),
 )
 """Those of tests/authorization that need no server and no luck."""
+NOT_REACHED_BY_CASES: Final = ("gather",)
+"""The worked cases are put to the decision itself: only tests can find a mutant of these."""
 RANDOM_CASES: Final = 3000
 SECONDS: Final = 40
 """Of CPU, which a mutant may take; one that takes longer doesn't end, and counts as found."""
@@ -333,7 +335,7 @@ def known_answers() -> list[tuple[dict[str, Any], str]]:
     return found
 
 
-def outcome(module: str, number: int, answers: list[tuple[dict[str, Any], str]]) -> str:
+def outcome(module: str, number: int, answers: list[tuple[dict[str, Any], str]], *, quick: bool = False) -> str:
     """`cases`, `tests`, `import` or `time`: what found the mutant; `survived` when nothing did."""
     child = os.fork()
     if child:
@@ -342,14 +344,14 @@ def outcome(module: str, number: int, answers: list[tuple[dict[str, Any], str]])
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
     code = 2
     try:
-        code = _try(module, number, answers)
+        code = _try(module, number, answers, quick)
     except BaseException:
         code = 2
     finally:
         os._exit(code)
 
 
-def _try(module: str, number: int, answers: list[tuple[dict[str, Any], str]]) -> int:
+def _try(module: str, number: int, answers: list[tuple[dict[str, Any], str]], quick: bool) -> int:
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
@@ -361,18 +363,23 @@ def _try(module: str, number: int, answers: list[tuple[dict[str, Any], str]]) ->
         run_cases([])
     except BaseException:
         return 3
-    for case, expected in answers:
+    for case, expected in answers if module not in NOT_REACHED_BY_CASES else ():
         try:
             if run_cases([case])[0].got != expected:
                 return 1
         except Exception:
             return 1
+    import hypothesis
     import pytest
 
-    base = tempfile.mkdtemp(prefix="mutant")
-    arguments = ["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", f"--basetemp={base}/t"]
+    # That an example exists is enough, it need not be a small one.
+    found = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile("mutants", phases=found)
+    hypothesis.settings.load_profile("mutants")
+    arguments = ["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", f"--basetemp={tempfile.gettempdir()}/t"]
     first = TESTS[module]
-    for names in (first, tuple(name for name in ALL_TESTS if name not in first)):
+    rest = () if quick else tuple(name for name in ALL_TESTS if name not in first)
+    for names in filter(None, (first, rest)):
         if pytest.main([*arguments, *(f"tests/authorization/test_{name}.py" for name in names)]) != 0:
             return 2
     return 0
@@ -387,8 +394,10 @@ def _chosen(arguments: argparse.Namespace) -> Iterator[tuple[str, int, int, str]
     for module in arguments.modules or MODULES:
         for number, (line, what) in enumerate(mutants(module)):
             place += 1
-            if place % parts == part % parts and (
-                again is None or any(row[0] == module and row[2] == what for row in again)
+            if (
+                place % parts == part % parts
+                and line > arguments.after
+                and (again is None or any(row[0] == module and row[2] == what for row in again))
             ):
                 yield module, number, line, what
 
@@ -397,6 +406,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("modules", nargs="*")
     parser.add_argument("--part", default="1/1", help="2/4: every fourth mutant, from the second")
+    parser.add_argument("--after", type=int, default=0, help="only the mutants after this line of a module")
+    parser.add_argument("--quick", action="store_true", help="the module's own tests alone, of `TESTS`")
     parser.add_argument("--survivors", help="write the survivors here, as JSON")
     parser.add_argument("--again", help="only the mutants that an earlier run wrote")
     parser.add_argument("--count", action="store_true", help="only count the mutants")
@@ -409,6 +420,12 @@ def main() -> None:
     import pytest  # noqa: F401
 
     os.chdir(ROOT)
+    with tempfile.TemporaryDirectory(prefix="mutants") as made:
+        tempfile.tempdir = made  # every child's
+        _run(chosen, arguments)
+
+
+def _run(chosen: list[tuple[str, int, int, str]], arguments: argparse.Namespace) -> None:
     answers = known_answers()
     random.seed(0)
     if outcome("decide", -1, answers) != "survived":
@@ -416,7 +433,7 @@ def main() -> None:
     found: Counter[str] = Counter()
     survivors: list[tuple[str, int, str]] = []
     for module, number, line, what in chosen:
-        result = outcome(module, number, answers)
+        result = outcome(module, number, answers, quick=arguments.quick)
         found[result] += 1
         if result == "survived":
             survivors.append((module, line, what))
