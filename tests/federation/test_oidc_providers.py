@@ -79,6 +79,8 @@ def test_limits_are_aws(aws: Principal) -> None:
     arn = create(aws, ClientIDList=[f"client-{number}" for number in range(100)])
     with fails("EntityAlreadyExists", 409, f"Provider with url {URL} already exists."):
         create(aws)
+    with fails("EntityAlreadyExists", 409):  # nobody is called for a certificate first
+        aws.iam.create_open_id_connect_provider(Url=URL)
     with fails("LimitExceeded", 409, "ClientIdsPerOpenIdConnectProvider: 100"):
         aws.iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="one more")
     with fails("LimitExceeded", 409):

@@ -144,12 +144,19 @@ def _refuse_too_many_client_ids(client_ids: list[str]) -> None:
         raise quota("ClientIdsPerOpenIdConnectProvider", MOST_CLIENT_IDS)
 
 
+def _refuse_present(reader: Reader, account_id: str, name: str) -> None:
+    if named(reader, account_id, name) is not None:
+        raise EntityAlreadyExists(f"Provider with url https://{name} already exists.")
+
+
 async def _thumbprints(call: Call, params: Params) -> list[str]:
     """Those that are given, or else the top intermediate authority's of the provider's own certificate."""
     if params.get("ThumbprintList"):
         return _checked_thumbprints(params["ThumbprintList"])
+    name = _name(params["Url"])
+    _refuse_present(call.reader, call.account_id, name)  # before anyone is called
     try:
-        return [await call.app.web_identities.thumbprint(_name(params["Url"]))]
+        return [await call.app.web_identities.thumbprint(name)]
     except FetchFailed as error:
         raise OpenIdIdpCommunicationError(
             f"IAM cannot get the certificate of the OpenID Connect identity provider URL: {error}. A provider whose "
@@ -167,8 +174,7 @@ def create_open_id_connect_provider(call: Call, params: Params) -> Result:
     name = _name(params["Url"])
     client_ids = list(dict.fromkeys(params.get("ClientIDList") or []))
     _refuse_too_many_client_ids(client_ids)
-    if named(call.tx, call.account_id, name) is not None:
-        raise EntityAlreadyExists(f"Provider with url https://{name} already exists.")
+    _refuse_present(call.tx, call.account_id, name)
     if count(call.tx, call.account_id) >= MOST_PROVIDERS:
         raise quota("OpenIdConnectProvidersPerAccount", MOST_PROVIDERS)
     provider = OidcProvider(
