@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from openid_provider import OpenIdProvider
+
+# A test fails by what is wrong, never by how busy the machine is.
+settings.register_profile("freehold", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("freehold")
 
 
 @pytest.fixture(scope="session")
