@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from typing import Any
 
 import attacking
+import pytest
+from botocore.exceptions import ClientError
 
 
 def events(principal: Any, **wanted: Any) -> list[dict[str, Any]]:
@@ -43,3 +46,18 @@ def test_what_a_service_does_by_itself_does_not_hide_the_trail(aws: Any, bucket:
     assert {"CreateBucket", "CreateKey", "GenerateDataKey", "PutObject"} <= {event["EventName"] for event in shown}
     found = aws.cloudtrail.lookup_events(LookupAttributes=[{"AttributeKey": "Username", "AttributeValue": "root"}])
     assert "PutObject" in {event["EventName"] for event in found["Events"]}
+
+
+def test_tokens_of_nobody_s_provider_are_recorded_for_the_role_s_account(aws: Any) -> None:
+    """Who tries a role with whatever tokens is seen by its account, also where nobody could be asked about them."""
+    role = f"arn:aws:iam::{aws.account_id}:role/r"
+    claims = base64.urlsafe_b64encode(b'{"iss":"https://idp.example.com","aud":"a","sub":"s"}').decode().rstrip("=")
+    header = base64.urlsafe_b64encode(b'{"alg":"RS256","kid":"k"}').decode().rstrip("=")
+    tokens = ("not-a-token", f"{header}.{claims}.c2lnbmF0dXJl")
+    for token in tokens:
+        with pytest.raises(ClientError, match="InvalidIdentityToken"):
+            aws.sts.assume_role_with_web_identity(RoleArn=role, RoleSessionName="ab", WebIdentityToken=token)
+    found = events(aws, EventName="AssumeRoleWithWebIdentity")
+    assert [event["errorCode"] for event in found] == ["InvalidIdentityToken"] * 2
+    assert {event["userIdentity"]["type"] for event in found} == {"WebIdentityUser"}
+    assert not any(token in json.dumps(found) for token in tokens)

@@ -40,6 +40,8 @@ async def _identify(call: Call, params: Params) -> None:
         raise ValidationError("ProviderId is www.amazon.com or graph.facebook.com; leave it out for OpenID Connect.")
     role_arn, token = params["RoleArn"], params["WebIdentityToken"]
     account_id = role_sessions.account_of_role(role_arn)
+    # Whatever is refused from here on is an event of the account whose role was asked for.
+    call.principal = federated.caller(account_id, "")
     try:
         claimed = call.app.web_identities.claimed_providers(token)
         _refuse_own(call, claimed)
