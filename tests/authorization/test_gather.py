@@ -469,8 +469,14 @@ def test_what_an_organization_changes_holds_at_the_next_call() -> None:
     assert authorizer.decide(call(), wanted).decided_by == "rcp"
     organization.accounts[f"a{OTHER}"] = of_organization()
     assert authorizer.decide(call(), wanted).allowed
+    organization.accounts[f"a{OTHER}"] = of_organization(scp="s3:*")
+    assert authorizer.decide(call(), wanted).allowed
+    organization.accounts[f"a{ACCOUNT}"] = organization.accounts[f"a{OTHER}"]
+    assert authorizer.decide(call(), wanted).decided_by == "scp"
+    organization.accounts[f"a{ACCOUNT}"] = of_organization()
+    assert authorizer.decide(call(), wanted).allowed
     source.policies = IdentityPolicies((policy(deny()),))
-    assert authorizer.decide(call(), wanted).decided_by == "identity"
+    assert authorizer.decide(call(), wanted).result == "explicitDeny"
 
 
 def test_one_callers_resources_are_each_in_their_own_organization() -> None:
@@ -501,6 +507,7 @@ def test_callers_of_no_account_are_in_no_organization() -> None:
         assert authorizer.decide(call(ANONYMOUS), get(resource_policy=attached)).allowed is expected
     nowhere = Permission("s3:GetObject", "arn:aws:s3:::b/k", "", resource_policy=attached)
     assert authorizer.decide(call(ANONYMOUS), nowhere).allowed
+    assert not authorizer.decide(call(), nowhere).allowed
 
 
 ORGANIZATION_KEYS = [  # condition, holds
