@@ -91,13 +91,13 @@ def creation(call: Call, service: str, suffix: str = "") -> Permission:
     return Permission("iam:CreateServiceLinkedRole", arn, call.account_id, {"iam:awsservicename": service})
 
 
-def ensure(tx: Transaction, account_id: str, service: str, *, now_seconds: float) -> Role:
+def ensure(tx: Transaction, account_id: str, service: str, *, now_seconds: float, description: str = "") -> Role:
     """A service's role as it is, made if it isn't there: for a service's first use in an account."""
     kind = kinds().get(service)
     found = None if kind is None else records.role_named(tx, account_id, kind.role_name)
     if found is not None and found.path == f"{PATH}{service}/":
         return found
-    return create(tx, account_id, service, now_seconds=now_seconds)
+    return create(tx, account_id, service, now_seconds=now_seconds, description=description)
 
 
 def create(

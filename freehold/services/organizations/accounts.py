@@ -8,7 +8,7 @@ from __future__ import annotations
 from freehold.services.call import Call
 from freehold.services.iam.records import ACCOUNTS, Mark
 from freehold.services.operation import Params, Result
-from freehold.services.organizations import members, names, pages, shapes, tree
+from freehold.services.organizations import all_features, members, names, pages, shapes, tree
 from freehold.services.organizations.authorized import current, node, on, on_each, organizations
 from freehold.services.organizations.errors import (
     AccountAlreadyClosed,
@@ -141,6 +141,7 @@ def close_account(call: Call, params: Params) -> None:
     ACCOUNTS.put(tx, (account_id,), account)
     DUE.put(tx, ("account", now + CLOSED_SECONDS, account_id), Mark())
     tx.touch("organizations")
+    all_features.advance(tx, organization, now)
     call.resources.append((_TYPE, names.account(organization, account_id)))
 
 

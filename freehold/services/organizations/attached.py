@@ -59,14 +59,21 @@ def require_policy(reader: Reader, organization: Organization, policy_id: str) -
 
 
 def policies_on(reader: Reader, organization_id: str, target_id: str, policy_type: str) -> list[Policy]:
-    """The policies of one type that are attached to a root, unit or account itself."""
+    """The policies of one type that are attached to a root, unit or account itself, in the order of attaching."""
+    return [policy for _, policy in numbered(reader, organization_id, target_id, policy_type)]
+
+
+def numbered(reader: Reader, organization_id: str, target_id: str, policy_type: str) -> list[tuple[int, Policy]]:
+    """As `policies_on`, each with its attachment's number."""
     rows = [
         (attachment.number, str(key[2]))
         for key, attachment in ATTACHMENTS.scan(reader, (organization_id, target_id))
         if attachment.type == policy_type
     ]
-    found = (BUILT_IN.get(id_) or POLICIES.get(reader, (organization_id, id_)) for _, id_ in sorted(rows))
-    return [policy for policy in found if policy is not None]
+    found = (
+        (number, BUILT_IN.get(id_) or POLICIES.get(reader, (organization_id, id_))) for number, id_ in sorted(rows)
+    )
+    return [(number, policy) for number, policy in found if policy is not None]
 
 
 def is_attached(reader: Reader, organization: Organization, policy_id: str, target_id: str) -> bool:

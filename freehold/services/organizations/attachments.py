@@ -84,8 +84,8 @@ def list_policies_for_target(call: Call, params: Params) -> Result:
     """Those attached to the target itself, in the order of attaching."""
     reader, organization, target_id = call.reader, current(call), params["TargetId"]
     tree.require_node(reader, organization, target_id)
-    present = attached.policies_on(reader, organization.organization_id, target_id, params["Filter"])
-    placed = ((f"{place:02}", one) for place, one in enumerate(present))
+    present = attached.numbered(reader, organization.organization_id, target_id, params["Filter"])
+    placed = ((f"{number:020}", one) for number, one in present)
     return pages.page(params, "Policies", placed, lambda one: shapes.policy_summary(organization, one))
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from freehold.authorization.document import Policy
 from freehold.authorization.permission import Permission
 from freehold.services.call import Call
-from freehold.services.iam import policies_of
+from freehold.services.iam import policies_of, service_linked
 from freehold.services.operation import Handler, Params, Permissions, Result, operation
 from freehold.services.organizations import attached, names, tree
 from freehold.services.organizations.errors import ConcurrentModification, NotInUse, access_denied_for_dependency
@@ -54,8 +54,8 @@ DELEGABLE = frozenset(
 )
 """What the resource policy may let member accounts do."""
 
-LINKED_ROLE = "AWSServiceRoleForOrganizations"
-LINKED_ROLE_PATH = "/aws-service-role/organizations.amazonaws.com/"
+SERVICE = "organizations.amazonaws.com"
+"""The service principal of Organizations, which has a service-linked role in every account of an organization."""
 
 
 def organizations(
@@ -159,9 +159,7 @@ def may_have_linked_role_made(call: Call) -> None:
     """
     if call.transaction is not None:
         return
-    arn = f"arn:aws:iam::{call.account_id}:role{LINKED_ROLE_PATH}{LINKED_ROLE}"
-    context = {"iam:awsservicename": "organizations.amazonaws.com"}
-    if not call.may(Permission("iam:CreateServiceLinkedRole", arn, call.account_id, context)).allowed:
+    if not call.may(service_linked.creation(call, SERVICE)).allowed:
         raise access_denied_for_dependency()
 
 

@@ -30,10 +30,10 @@ def forget_what_ended(app: App, tx: Transaction) -> None:
             if kind == "handshake":
                 handshaking.forget(tx, str(key[2]))
             else:
-                _leave(tx, str(key[2]))
+                _leave(tx, str(key[2]), now)
 
 
-def _leave(tx: Transaction, account_id: str) -> None:
+def _leave(tx: Transaction, account_id: str, now: int) -> None:
     membership, organization = MEMBERSHIPS.get(tx, (account_id,)), tree.organization_of(tx, account_id)
     if membership is not None and organization is not None:
-        members.remove(tx, organization, membership)
+        members.remove(tx, organization, membership, now)

@@ -34,10 +34,7 @@ def _is_sender(handshake: Handshake, account_id: str) -> bool:
 
 
 def _is_recipient(handshake: Handshake, account_id: str) -> bool:
-    """Of what waits for the management account itself, that is the recipient."""
-    if handshake.action == "ENABLE_ALL_FEATURES":
-        return handshake.management_account_id == account_id
-    return handshake.account_id == account_id
+    return bool(account_id) and handshake.account_id == account_id
 
 
 def _is_party(handshake: Handshake, account_id: str) -> bool:
@@ -87,14 +84,14 @@ def _to_end(call: Call, params: Params, party: Party, to: HandshakeState) -> Han
 
 _JOINING: dict[str, Callable[[Transaction, Handshake, int], None]] = {
     "INVITE": invitations.accept,
-    "APPROVE_ALL_FEATURES": all_features.approve,
-    "ENABLE_ALL_FEATURES": all_features.finalize,
+    "ENABLE_ALL_FEATURES": all_features.agree,
+    "APPROVE_ALL_FEATURES": all_features.finalize,
 }
 
 
 @organizations("AcceptHandshake", _on_handshake("AcceptHandshake", _is_recipient), writes=True)
 def accept_handshake(call: Call, params: Params) -> Result:
-    """By the invited account: it joins, under the root. A handshake is accepted once."""
+    """By the account that it was sent to, once. With an invitation it joins, under the root."""
     tx, now = call.tx, int(call.app.clock.now_seconds())
     handshake = _to_end(call, params, _is_recipient, "ACCEPTED")
     handshaking.end(tx, handshake, "ACCEPTED", now)
@@ -117,10 +114,7 @@ def cancel_handshake(call: Call, params: Params) -> Result:
     tx, now = call.tx, int(call.app.clock.now_seconds())
     handshake = _to_end(call, params, _is_sender, "CANCELED")
     handshaking.end(tx, handshake, "CANCELED", now)
-    if handshake.action == "ENABLE_ALL_FEATURES":
-        for child in list(handshaking.sent(tx, handshake.organization_id)):
-            if child.parent_id == handshake.handshake_id and handshaking.state(child, now) in handshaking.PENDING:
-                handshaking.end(tx, child, "CANCELED", now)
+    all_features.cancel_children(tx, handshake, now)
     return {"Handshake": handshaking.shown(tx, handshake, now)}
 
 

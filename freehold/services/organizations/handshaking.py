@@ -16,6 +16,7 @@ from freehold.services.organizations.records import (
     HANDSHAKES,
     HANDSHAKES_RECEIVED,
     HANDSHAKES_SENT,
+    ORGANIZATIONS,
     Handshake,
     HandshakeState,
     Organization,
@@ -99,7 +100,10 @@ def shown(reader: Reader, handshake: Handshake, now: int) -> dict[str, Any]:
             {"Type": "MASTER_EMAIL", "Value": shapes.address(management)},
             {"Type": "MASTER_NAME", "Value": management.name},
         ]
-    inside.append({"Type": "ORGANIZATION_FEATURE_SET", "Value": "ALL"})
+    organization = ORGANIZATIONS.get(reader, (handshake.organization_id,))
+    if organization is not None:
+        features = "ALL" if organization.all_features else "CONSOLIDATED_BILLING"
+        inside.append({"Type": "ORGANIZATION_FEATURE_SET", "Value": features})
     resources: list[dict[str, Any]] = [
         {"Type": "ORGANIZATION", "Value": handshake.organization_id, "Resources": inside}
     ]

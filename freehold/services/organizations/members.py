@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from freehold.services.iam.records import ACCOUNTS
-from freehold.services.organizations import attached, first_roles, tagging, tree
+from freehold.services.organizations import all_features, attached, first_roles, tagging, tree
 from freehold.services.organizations.errors import MasterCannotLeaveOrganization, constraint
 from freehold.services.organizations.records import ADMINISTRATORS, Membership, Organization
 from freehold.storage.records import Reader, Transaction
@@ -55,16 +55,17 @@ def depart(tx: Transaction, organization: Organization, account_id: str, now: in
         raise constraint("CANNOT_REMOVE_DELEGATED_ADMINISTRATOR_FROM_ORG")
     if membership.joined_method == "CREATED" and now - membership.joined_at < WAIT_SECONDS:
         raise constraint("WAIT_PERIOD_ACTIVE")
-    remove(tx, organization, membership)
+    remove(tx, organization, membership, now)
 
 
-def remove(tx: Transaction, organization: Organization, membership: Membership) -> None:
-    """Take an account out without asking."""
+def remove(tx: Transaction, organization: Organization, membership: Membership, now: int) -> None:
+    """Take an account out without asking. Nobody waits for its agreement any more."""
     attached.detach_all(tx, organization, membership.account_id)
     tagging.forget(tx, organization, membership.account_id)
     for key, _ in list(ADMINISTRATORS.scan(tx, (organization.organization_id, membership.account_id))):
         ADMINISTRATORS.delete(tx, key)
     tree.remove_member(tx, organization, membership)
+    all_features.advance(tx, organization, now)
 
 
 def is_administrator(reader: Reader, organization: Organization, account_id: str) -> bool:

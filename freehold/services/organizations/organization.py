@@ -77,8 +77,9 @@ def delete_organization(call: Call, params: Params) -> None:
     left: tuple[Table[Any], ...] = (UNITS, POLICY_NAMES)
     if others or any(list(table.scan(tx, (of,), limit=1)) for table in left):
         raise OrganizationNotEmpty()
-    handshaking.cancel_all(tx, organization, int(call.app.clock.now_seconds()))
-    members.remove(tx, organization, tree.require_member(tx, organization, call.account_id))
+    now = int(call.app.clock.now_seconds())
+    handshaking.cancel_all(tx, organization, now)
+    members.remove(tx, organization, tree.require_member(tx, organization, call.account_id), now)
     attached.detach_all(tx, organization, organization.root_id)
     kept_by_organization: list[Table[Any]] = [TAGS, SERVICE_ACCESS, CREATIONS]
     for table in kept_by_organization:

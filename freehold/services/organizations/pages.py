@@ -12,6 +12,8 @@ from freehold.services.organizations.errors import invalid_input
 
 T = TypeVar("T")
 DEFAULT_RESULTS = 20
+_MARK = "="
+"""Before the place in a token: a place may be empty, and clients take an empty token for the end."""
 
 
 def after(params: Params) -> str | None:
@@ -20,9 +22,12 @@ def after(params: Params) -> str | None:
     if token is None:
         return None
     try:
-        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+        place = base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise invalid_input("INVALID_NEXT_TOKEN") from None
+    if not place.startswith(_MARK):
+        raise invalid_input("INVALID_NEXT_TOKEN")
+    return place[1:]
 
 
 def page(
@@ -36,7 +41,7 @@ def page(
         if start is not None and place <= start:
             continue
         if len(shown) == most:
-            return {member: shown, "NextToken": base64.urlsafe_b64encode(last.encode()).decode()}
+            return {member: shown, "NextToken": base64.urlsafe_b64encode((_MARK + last).encode()).decode()}
         shown.append(show(entry))
         last = place
     return {member: shown}

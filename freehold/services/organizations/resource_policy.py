@@ -65,7 +65,8 @@ def _check(policy: Policy) -> None:
 
     What isn't named can't be delegated, so NotAction and NotResource are refused, as AWS does since June 2026.
     """
-    others = _actions() - {f"organizations:{name.lower()}" for name in DELEGABLE}
+    delegable = {f"organizations:{name.lower()}" for name in DELEGABLE}
+    served, unserved = (actions - delegable for actions in _actions())
     for statement in policy.statements:
         if statement.not_actions or statement.not_resources:
             raise MalformedPolicy("NotAction and NotResource are not supported in a resource policy.")
@@ -76,16 +77,21 @@ def _check(policy: Policy) -> None:
             raise invalid_input("INVALID_PRINCIPAL")
         if statement.effect == "Allow" and (
             any(not action.lower().startswith("organizations:") for action in statement.actions)
-            or any(statement.action_test(action) for action in others)
+            or any(statement.action_test(action) for action in served)
+            or any(action.lower() in unserved for action in statement.actions)
         ):
             raise invalid_input("UNSUPPORTED_ACTION_IN_RESOURCE_POLICY")
 
 
-def _actions() -> frozenset[str]:
-    """Every action of Organizations, in lower case."""
+def _actions() -> tuple[frozenset[str], frozenset[str]]:
+    """The actions of Organizations in lower case: those that are served, and those that aren't. Of the latter none can
+    be named, but a pattern such as `organizations:List*` may cover them: there is nothing that it could allow."""
     package = importlib.import_module("freehold.services.organizations")
-    served = {name.partition(".")[2] for name in REGISTRY if name.startswith("organizations.")}
-    return frozenset(f"organizations:{name.lower()}" for name in served | set(package.NOT_IMPLEMENTED))
+    served = (name.partition(".")[2] for name in REGISTRY if name.startswith("organizations."))
+    return (
+        frozenset(f"organizations:{name.lower()}" for name in served),
+        frozenset(f"organizations:{name.lower()}" for name in package.NOT_IMPLEMENTED),
+    )
 
 
 @organizations("DescribeResourcePolicy", on("DescribeResourcePolicy", "reader", _on_policy))
