@@ -516,6 +516,16 @@ def test_a_refused_assertion_is_in_the_trail_of_the_roles_account(federation: Fe
     assert (event["errorCode"], event["userIdentity"]["userName"]) == ("AccessDenied", "alice")
 
 
+def test_an_assertion_of_an_unknown_provider_is_in_the_trail_of_the_roles_account(
+    federation: Federation, forge: Forge
+) -> None:
+    arn = federation.provider + "-unknown"
+    with fails("InvalidIdentityToken", 400):
+        federation.assume(forge.says(attributes=federation.says()), PrincipalArn=arn)
+    event = event_of(federation.aws, "AssumeRoleWithSAML")
+    assert (event["errorCode"], event["requestParameters"]["principalArn"]) == ("InvalidIdentityToken", arn)
+
+
 def test_whoever_signs_the_request_is_not_asked(federation: Federation, forge: Forge) -> None:
     """Some clients sign it all the same: the session is the assertion's, not the signer's."""
     given = {"RoleArn": federation.role, "PrincipalArn": federation.provider}

@@ -53,6 +53,8 @@ async def _identify(call: Call, params: Params) -> None:
     """Verify the assertion, on a thread: XML that somebody unknown sent can be made to take a while."""
     role_arn, provider_arn = params["RoleArn"], params["PrincipalArn"]
     account_id = role_sessions.account_of_role(role_arn)
+    # Whatever is refused from here on is an event of the account whose role was asked for.
+    call.principal = federated.caller(account_id, provider_arn)
     try:
         provider = saml_providers.provider_at(call.reader, provider_arn)
     except InvalidInput:
@@ -61,8 +63,6 @@ async def _identify(call: Call, params: Params) -> None:
         raise InvalidIdentityToken("Specified provider doesn't exist.")
     if provider.account_id != account_id:
         raise AccessDenied("Not authorized to perform sts:AssumeRoleWithSAML")
-    # Whatever is refused from here on is an event of the account whose role was asked for.
-    call.principal = federated.caller(account_id, provider_arn)
     now, encoded = call.app.clock.now_seconds(), params["SAMLAssertion"]
     loop = asyncio.get_running_loop()
     try:
