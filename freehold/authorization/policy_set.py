@@ -56,18 +56,22 @@ def _is_long(values: tuple[Any, ...]) -> bool:
 class Candidates:
     """The statements of a set whose action matches, in their order."""
 
-    __slots__ = ("_allows", "_denies", "_holding", "_verdicts", "allows", "denies", "keys")
+    __slots__ = ("_allows", "_denies", "_holding", "_on_everything", "_verdicts", "allows", "denies", "keys")
 
     def __init__(self, denies: tuple[Statement, ...], allows: tuple[Statement, ...]) -> None:
         self.denies = denies
         self.allows = allows
         self._denies = _Sifted(denies)
         self._allows = _Sifted(allows)
+        self._on_everything = all(one.resource_test is None for one in (*denies, *allows))
         self.keys = tuple(sorted({key for one in (*denies, *allows) for key in one.keys}))
         self._verdicts: dict[Any, Verdict] = {}
         self._holding: dict[Any, tuple[tuple[Statement, ...], tuple[Statement, ...]]] = {}
 
     def verdict(self, resource: str, context: Mapping[str, Any]) -> Verdict:
+        if self._on_everything:
+            # As most service control policies are: the verdict is one for all resources, so it's remembered once.
+            resource = ""
         values = tuple([context[key] for key in self.keys])
         remembered = self._verdicts.get((resource, values))
         if remembered is not None:

@@ -127,11 +127,24 @@ def test_what_a_client_may_make_long(values: tuple[Any, ...], long: bool) -> Non
 
 @pytest.mark.parametrize(("length", "kept"), [(2048, 1), (2049, 0)])
 def test_long_names_of_resources_are_not_remembered(length: int, kept: int) -> None:
-    found = held(ALL).candidates("s3:GetObject")
+    found = held(ALL | {"Resource": "arn:aws:s3:::b/*"}).candidates("s3:GetObject")
     resource = "arn:aws:s3:::b/".ljust(length, "k")
     for _ in range(2):
         assert effect(found.verdict(resource, {})) == "Allow"
     assert len(found._verdicts) == kept
+
+
+def test_a_verdict_on_every_resource_is_remembered_once() -> None:
+    found = held(ALL).candidates("s3:GetObject")
+    for number in range(3):
+        assert effect(found.verdict(f"arn:aws:s3:::b/{number}", {})) == "Allow"
+    assert len(found._verdicts) == 1
+
+
+def test_a_statement_about_some_resources_beside_it_is_heard() -> None:
+    found = held(ALL, {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::b/1"}).candidates("s3:GetObject")
+    told = [effect(found.verdict(f"arn:aws:s3:::b/{number}", {})) for number in range(3)]
+    assert told == ["Allow", "Deny", "Allow"]
 
 
 def test_a_deny_comes_before_any_allow_and_the_first_of_each_is_told() -> None:
