@@ -147,6 +147,14 @@ def test_a_statement_about_some_resources_beside_it_is_heard() -> None:
     assert told == ["Allow", "Deny", "Allow"]
 
 
+@pytest.mark.parametrize(("length", "kept"), [(2048, 1), (2049, 0)])
+def test_long_values_are_not_remembered(length: int, kept: int) -> None:
+    found = held(ALL | {"Condition": {"StringLike": {"aws:UserAgent": "k*"}}}).candidates("s3:GetObject")
+    for _ in range(2):
+        assert effect(found.verdict(OBJECT, {"aws:useragent": "k" * length})) == "Allow"
+    assert (len(found._holding), len(found._verdicts)) == (kept, kept)
+
+
 def test_a_deny_comes_before_any_allow_and_the_first_of_each_is_told() -> None:
     several = held(ALL, ALL | {"Sid": "B"}, DENY | {"Sid": "C"}, DENY | {"Sid": "D"})
     assert several.verdict("s3:GetObject", OBJECT, {}) == (several.statements[2], None)
