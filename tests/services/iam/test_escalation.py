@@ -31,6 +31,8 @@ def test_each_operation_needs_its_own_permission(desk: Desk, root: Key) -> None:
     params |= {"SAMLProviderArn": f"arn:aws:iam::{root.account}:saml-provider/x", "Name": "x"}
     params["EntityPath"] = "o-0123456789/r-0123"
     params |= {"VirtualMFADeviceName": "mal", "SerialNumber": f"arn:aws:iam::{root.account}:mfa/mal"}
+    params |= {"ServerCertificateName": "mal", "ServiceName": "codecommit.amazonaws.com"}
+    params["ServiceSpecificCredentialId"] = "ACCA" + "A" * 16
     declared = [name for name in operation.REGISTRY if name.startswith("iam.")]
     assert len(declared) > 80
     for name in declared:
