@@ -41,6 +41,7 @@ class LoadedKey:
         "policy",
         "record",
         "region",
+        "symmetric",
         "use_context",
     )
 
@@ -51,6 +52,7 @@ class LoadedKey:
         self.account_id = record.account_id
         self.region = record.region
         self.enabled = record.state == "Enabled"
+        self.symmetric = record.spec == "SYMMETRIC_DEFAULT"
         self.deletion_at = record.deletion_at
         self.policy = policies.compiled(record.policy)
         self.context = _context(reader, record)
@@ -191,7 +193,7 @@ def changeable(call: Call, text: str, operation: str) -> Key:
     AWS managed keys are refused: their policy gives nobody these actions, and this holds even if it did.
     """
     key = record_for(call, text, f"kms:{operation}")
-    states.check(operation, key.state, key.arn)
+    states.admit(operation, key)
     if key.manager != "CUSTOMER":
         raise UnsupportedOperation(f"{key.arn} is an AWS managed key, which is not valid for this operation.")
     return key

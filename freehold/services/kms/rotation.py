@@ -118,7 +118,7 @@ def get_key_rotation_status(call: Call, params: Params) -> Result:
     https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyRotationStatus.html
     """
     key = loaded.record_for(call, params["KeyId"], "kms:GetKeyRotationStatus", foreign=True)
-    states.check("GetKeyRotationStatus", key.state, key.arn)
+    states.admit("GetKeyRotationStatus", key)
     if not key.rotation_period_days or key.state == states.PENDING_DELETION:
         return {"KeyRotationEnabled": False, "KeyId": key.arn}
     return {
