@@ -13,6 +13,7 @@ from freehold.crypto import envelope
 from freehold.crypto.envelope import Header, InvalidBlob
 from freehold.services.kms import grant_tokens, loaded, states
 from freehold.services.kms.errors import (
+    AwsError,
     DryRun,
     IncorrectKey,
     InvalidCiphertext,
@@ -58,8 +59,15 @@ def usable(key: LoadedKey, operation_name: str, params: Params) -> None:
     """Raise unless the key's state admits the operation; end a dry run, for which all has been checked by then."""
     if not key.enabled:
         states.check(operation_name, key.record.state, key.arn)
+    if not key.symmetric:
+        raise wrong_usage(key, operation_name)
     if params.get("DryRun"):
         raise DryRun
+
+
+def wrong_usage(key: LoadedKey, operation_name: str) -> AwsError:
+    """The error of an operation that keys of this usage don't take part in."""
+    return InvalidKeyUsage(f"{key.arn} key usage is {key.record.usage} which is not valid for {operation_name}.")
 
 
 def seal(call: Call, key: LoadedKey, plaintext: bytes, context: dict[str, str] | None) -> bytes:
@@ -189,6 +197,8 @@ def decrypt(call: Call, params: Params) -> Result:
     _check_algorithm(params, "EncryptionAlgorithm")
     if not key.enabled:
         states.check("Decrypt", key.record.state, key.arn)
+    if not key.symmetric:
+        raise wrong_usage(key, "Decrypt")
     if "DryRunModifiers" in params:
         raise DryRun
     plaintext, material_id = _opened(call, params, key, header, "EncryptionContext")
@@ -226,6 +236,8 @@ def reencrypt(call: Call, params: Params) -> Result:
     for one in (source, key):
         if not one.enabled:
             states.check("ReEncrypt", one.record.state, one.arn)
+        if not one.symmetric:
+            raise wrong_usage(one, "ReEncrypt")
     if "DryRunModifiers" in params:
         raise DryRun
     plaintext, material_id = _opened(call, params, source, header, "SourceEncryptionContext")

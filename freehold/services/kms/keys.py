@@ -1,7 +1,7 @@
 """KMS keys: made, described, listed, enabled, disabled.
 
-Serves symmetric encryption keys whose material is made here (`SYMMETRIC_DEFAULT`, `ENCRYPT_DECRYPT`, `AWS_KMS`).
-Refuses the other specs, usages and origins, and multi-Region keys.
+Serves keys of every spec in `specs.py` whose material is made here (`AWS_KMS`). Refuses the other origins, and
+multi-Region keys.
 """
 
 from __future__ import annotations
@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.errors import NotImplementedByFreehold
-from freehold.services.kms import key_policies, loaded, material, paging, policies, records, rotation, states, tags
-from freehold.services.kms.errors import ValidationException
+from freehold.services.kms import (
+    key_making,
+    key_policies,
+    loaded,
+    material,
+    paging,
+    policies,
+    records,
+    rotation,
+    specs,
+    states,
+    tags,
+)
 from freehold.services.kms.identifiers import new_key_id
 from freehold.services.kms.permissions import on_account, on_key
 from freehold.services.kms.records import KEYS_OF_ACCOUNT, Key, Mark
@@ -39,10 +50,12 @@ def metadata(key: Key) -> dict[str, Any]:
         "KeyManager": key.manager,
         "CustomerMasterKeySpec": key.spec,
         "KeySpec": key.spec,
-        "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"],
+        specs.MEMBERS[key.usage]: list(specs.of(key.spec).usages[key.usage]),
         "MultiRegion": False,
-        "CurrentKeyMaterialId": key.material_id,
     }
+    if key.spec == specs.SYMMETRIC and key.origin in ("AWS_KMS", "EXTERNAL") and key.material_id:
+        # Only these keys have more than one material.
+        shown["CurrentKeyMaterialId"] = key.material_id
     if key.state == states.PENDING_DELETION:
         shown["DeletionDate"] = datetime.fromtimestamp(key.deletion_at, UTC)
     return shown
@@ -68,20 +81,6 @@ def _may_create(call: Call, params: Params) -> list[Permission]:
 
 
 def _refuse_what_is_not_served(params: Params) -> None:
-    spec = params.get("KeySpec", "SYMMETRIC_DEFAULT")
-    old_spec = params.get("CustomerMasterKeySpec", spec)
-    if "KeySpec" in params and old_spec != spec:
-        raise ValidationException("You cannot specify KeySpec and CustomerMasterKeySpec in the same request.")
-    spec = old_spec
-    usage = params.get("KeyUsage")
-    if spec != "SYMMETRIC_DEFAULT":
-        if usage is None:
-            raise ValidationException(
-                "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."
-            )
-        raise NotImplementedByFreehold(f"Keys with the key spec {spec} are not implemented; use SYMMETRIC_DEFAULT.")
-    if usage not in (None, "ENCRYPT_DECRYPT"):
-        raise ValidationException(f"KeyUsage {usage} is not compatible with KeySpec SYMMETRIC_DEFAULT.")
     origin = params.get("Origin", "AWS_KMS")
     if origin != "AWS_KMS":
         raise NotImplementedByFreehold(f"Keys with the origin {origin} are not implemented; use AWS_KMS.")
@@ -89,13 +88,27 @@ def _refuse_what_is_not_served(params: Params) -> None:
         raise NotImplementedByFreehold("Multi-Region keys are not implemented; leave MultiRegion out.")
 
 
-@operation("kms.CreateKey", permissions=_may_create, writes=True, refuses=("CustomKeyStoreId", "XksKeyId"))
-def create_key(call: Call, params: Params) -> Result:
-    """Make a symmetric encryption key. Policy 32 KiB, description 8,192 characters, 50 tags at most.
+async def _make_material(call: Call, params: Params) -> None:
+    """Make material that takes long (RSA) in a thread, not on the loop or the writer; leaves it for the handler."""
+    spec, _ = specs.chosen(params)
+    if spec.slow and params.get("Origin", "AWS_KMS") == "AWS_KMS":
+        call.prepared = await key_making.made(call.app, spec)
 
-    The policy must let the caller change it later, unless BypassPolicyLockoutSafetyCheck is true.
+
+@operation(
+    "kms.CreateKey",
+    permissions=_may_create,
+    writes=True,
+    prepare=_make_material,
+    refuses=("CustomKeyStoreId", "XksKeyId"),
+)
+def create_key(call: Call, params: Params) -> Result:
+    """Make a key of any spec. Policy 32 KiB, description 8,192 characters, 50 tags at most.
+
+    Its usage is for good. The policy must let the caller change it later, or BypassPolicyLockoutSafetyCheck be true.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
     """
+    spec, usage = specs.chosen(params)
     _refuse_what_is_not_served(params)
     key = Key(
         key_id=new_key_id(),
@@ -104,20 +117,22 @@ def create_key(call: Call, params: Params) -> Result:
         created_at=round(call.app.clock.now_seconds(), 3),
         policy=policies.default_policy(call.account_id),
         description=params.get("Description", ""),
+        spec=spec.name,
+        usage=usage,
         tags=tags.read(params.get("Tags", [])),
     )
     if "Policy" in params:
         key.policy = key_policies.accepted(
             call, key, params["Policy"], bypass=params.get("BypassPolicyLockoutSafetyCheck", False)
         )
-    store(call.app, call.tx, key)
+    store(call.app, call.tx, key, raw=call.prepared)
     call.resources.append(("AWS::KMS::Key", key.arn))
     return {"KeyMetadata": metadata(key)}
 
 
-def store(app: App, tx: Transaction, key: Key) -> None:
-    """Write a new key with its first material."""
-    material.add(app, tx, key, key.created_at)
+def store(app: App, tx: Transaction, key: Key, *, raw: bytes | None = None) -> None:
+    """Write a new key with its first material: `raw`, or new material of its spec."""
+    material.add(app, tx, key, key.created_at, raw=raw)
     records.save(tx, key)
     KEYS_OF_ACCOUNT.put(tx, (key.account_id, key.region, key.key_id), Mark())
 

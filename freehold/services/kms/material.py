@@ -1,4 +1,4 @@
-"""Key material: 32 random bytes per version of a key, kept sealed, opened only in memory.
+"""Key material: what the key's spec says (`specs.py`), per version of a key, kept sealed, opened only in memory.
 
 Material is sealed under the root key's `kms` sealing key and bound to its key and version, above the records' own
 sealing. Refuses to give out anything that isn't exactly what was sealed there.
@@ -6,11 +6,11 @@ sealing. Refuses to give out anything that isn't exactly what was sealed there.
 
 from __future__ import annotations
 
-import secrets
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from freehold.crypto.aead import IntegrityError, Sealer
+from freehold.services.kms import specs
 from freehold.services.kms.errors import KmsInternal
 from freehold.services.kms.identifiers import new_material_id
 from freehold.services.kms.records import MATERIALS, Key, Material
@@ -18,8 +18,6 @@ from freehold.storage.records import Reader, Transaction
 
 if TYPE_CHECKING:
     from freehold.app import App
-
-MATERIAL_BYTES: Final = 32
 
 _sealers: weakref.WeakKeyDictionary[App, Sealer] = weakref.WeakKeyDictionary()
 
@@ -37,19 +35,32 @@ def bound_to(region: str, key_id: str, number: int, material_id: str) -> bytes:
     return f"freehold kms material v1\0{region}\0{key_id}\0{number}\0{material_id}".encode()
 
 
-def add(app: App, tx: Transaction, key: Key, now: float, rotation: str = "") -> None:
-    """Make the key's next version and let it encrypt from now on. The caller saves `key`."""
-    number, material_id = key.material + 1, new_material_id()
-    sealed = sealer(app).seal(
-        secrets.token_bytes(MATERIAL_BYTES), bound_to(key.region, key.key_id, number, material_id)
-    )
+def add(
+    app: App,
+    tx: Transaction,
+    key: Key,
+    now: float,
+    rotation: str = "",
+    *,
+    raw: bytes | None = None,
+    material_id: str = "",
+) -> None:
+    """Make the key's next version and let it be what the key uses from now on. The caller saves `key`.
+
+    `raw` is material that there is already (imported, another Region's, or made in a thread since that takes long),
+    new material of the key's spec otherwise; `material_id` is its name, a new one otherwise.
+    """
+    number, material_id = key.material + 1, material_id or new_material_id()
+    if raw is None:
+        raw = specs.of(key.spec).make()
+    sealed = sealer(app).seal(raw, bound_to(key.region, key.key_id, number, material_id))
     record = Material(material_id=material_id, sealed=sealed, created_at=now, rotation=rotation)
     MATERIALS.put(tx, (key.region, key.key_id, number), record)
     key.material, key.material_id = number, material_id
 
 
 def open_version(app: App, reader: Reader, region: str, key_id: str, number: int) -> tuple[bytes, str] | None:
-    """One version's 32 bytes and its material id, None when there's none with this number."""
+    """One version's material and its id, None when there's none with this number."""
     record = MATERIALS.get(reader, (region, key_id, number))
     if record is None:
         return None

@@ -3,6 +3,7 @@ the tests with boto3 share."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -90,6 +91,8 @@ class Deployment:
         call.params = params
         for permission in call.operation.permissions(call, params):
             call.require(permission)
+        if call.operation.prepare is not None:
+            asyncio.run(call.operation.prepare(call, params))
         if not call.operation.writes:
             return call.operation.handler(call, params)
 

@@ -41,12 +41,11 @@ def test_a_new_key_is_what_was_asked_for(aws: Any) -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}, "NotImplemented"),
-    ({"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}, "NotImplemented"),
-    ({"CustomerMasterKeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"}, "NotImplemented"),
+    ({"KeySpec": "ML_KEM_512", "KeyUsage": "ENCAPSULATE_DECAPSULATE"}, "NotImplemented"),
+    ({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}, "UnsupportedOperationException"),
     ({"KeySpec": "RSA_2048"}, "ValidationException"),
     ({"KeyUsage": "SIGN_VERIFY"}, "ValidationException"),
-    ({"KeySpec": "SYMMETRIC_DEFAULT", "CustomerMasterKeySpec": "RSA_2048"}, "ValidationException"),
+    ({"KeySpec": "RSA_2048", "CustomerMasterKeySpec": "RSA_2048"}, "ValidationException"),
     ({"Origin": "EXTERNAL"}, "NotImplemented"),
     ({"MultiRegion": True}, "NotImplemented"),
     ({"CustomKeyStoreId": "cks-1234567890abcdef0"}, "NotImplemented"),

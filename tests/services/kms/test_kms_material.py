@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from freehold.crypto import envelope
 from freehold.crypto.aead import IntegrityError, Sealer
 from freehold.errors import AwsError
-from freehold.services.kms import loaded, material
+from freehold.services.kms import loaded
 from freehold.services.kms.records import KEYS, MATERIALS, TOMBSTONES
 from freehold.storage.database import connect
 
@@ -232,4 +232,4 @@ def test_material_ids_say_nothing_of_the_material(kms: Any, key_id: str) -> None
     shown = kms("DescribeKey", KeyId=key_id)["KeyMetadata"]["CurrentKeyMaterialId"]
     assert len(shown) == 64
     assert bytes.fromhex(shown) != backing_key(kms, key_id)
-    assert len(backing_key(kms, key_id)) == material.MATERIAL_BYTES
+    assert len(backing_key(kms, key_id)) == 32
