@@ -55,6 +55,8 @@ class MfaDevice(Record, kw_only=True):
     """How far the device's clock was ahead when it was last compared."""
     last_step: int = 0
     """The latest step whose code was accepted: it and those before it are never accepted again."""
+    was_roots: bool = False
+    """Whether nobody has had it since the root user."""
     tags: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property

@@ -58,7 +58,7 @@ def save(tx: Transaction, device: MfaDevice) -> None:
 
 def give(tx: Transaction, device: MfaDevice, owner_id: str, now: int) -> None:
     """Make the device this owner's."""
-    device.owner_id, device.enabled_at = owner_id, now
+    device.owner_id, device.enabled_at, device.was_roots = owner_id, now, False
     MFA_DEVICES_OF.put(tx, (owner_id, place(device)), Mark())
     save(tx, device)
 
@@ -66,6 +66,7 @@ def give(tx: Transaction, device: MfaDevice, owner_id: str, now: int) -> None:
 def take_away(tx: Transaction, device: MfaDevice) -> None:
     """Make the device nobody's. Codes that were used stay used."""
     MFA_DEVICES_OF.delete(tx, (device.owner_id, place(device)))
+    device.was_roots = device.owner_id == device.account_id
     device.owner_id, device.enabled_at = "", 0
     save(tx, device)
 

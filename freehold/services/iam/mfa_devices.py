@@ -88,9 +88,23 @@ def _on_device(action: str, *keys: Any) -> Permissions:
         context = {} if device is None else _resource_tags(device)
         for more in keys:
             context |= more(params, None)
-        return [Permission(f"iam:{action}", serial, call.account_id, context)]
+        resource = serial
+        if device is not None and _is_credential_of_root(call, device):
+            resource = f"arn:aws:iam::{call.account_id}:root"
+        return [Permission(f"iam:{action}", resource, call.account_id, context)]
 
     return permissions
+
+
+def _is_credential_of_root(call: Call, device: MfaDevice) -> bool:
+    """Whether to an AssumeRoot session the device is the root user's own credential, on which alone it may act.
+
+    https://docs.aws.amazon.com/aws-managed-policy/latest/reference/IAMDeleteRootUserCredentials.html
+    """
+    session = call.principal.session
+    if session is None or session.kind != "assume-root":
+        return False
+    return device.was_roots or device.owner_id == call.account_id
 
 
 def _may_create(call: Call, params: Params) -> list[Permission]:

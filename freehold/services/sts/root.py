@@ -1,15 +1,21 @@
 """AssumeRoot: a short session of a member account's root user, for one task that AWS's task policies name.
 
 For users and roles of the organization's management account, or of a delegated administrator for IAM. The member's
-service control policies limit the session as they limit its root user.
+service control policies limit the session as they limit its root user. The call itself reaches into the member account:
+its resource control policies are asked, `aws:ResourceAccount` is the member, and both accounts' trails show it.
 https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoot.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-track-privileged-tasks.html
 """
 
 from __future__ import annotations
 
+import json
 import re
+from functools import lru_cache
 from typing import Any
 
+from freehold.authorization import document
+from freehold.authorization.document import Policy
 from freehold.authorization.permission import Permission
 from freehold.authorization.principal import Principal, Session
 from freehold.errors import AwsError
@@ -45,8 +51,19 @@ def _may_assume_root(call: Call, params: Params) -> list[Permission]:
     if principal.kind not in ("user", "role"):
         raise AccessDenied("AssumeRoot may only be called by users and roles.")
     context: dict[str, Any] = {"sts:taskpolicyarn": _task(params)}
-    # The root user has no policy of its own that could allow: the caller's side alone decides.
-    return [Permission("sts:AssumeRoot", f"arn:aws:iam::{_target(params)}:root", call.account_id, context)]
+    target = _target(params)
+    trust = _trusting(principal.account_id)
+    return [Permission("sts:AssumeRoot", f"arn:aws:iam::{target}:root", target, context, trust, "trust")]
+
+
+@lru_cache(maxsize=1024)
+def _trusting(account_id: str) -> Policy:
+    """What stands in for the trust policy that a root user hasn't: the caller's account is let in, and has to allow.
+
+    Whether it is one that administers the target is asked in the handler.
+    """
+    statement = {"Effect": "Allow", "Principal": {"AWS": account_id}, "Action": "sts:AssumeRoot"}
+    return document.parse(json.dumps({"Version": "2012-10-17", "Statement": statement}), "trust")
 
 
 @operation("sts.AssumeRoot", permissions=_may_assume_root)

@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 import pytest
-from organizing import Organized, allow, deny, document, refused
+from authenticator import Phone
+from organizing import RCP, Organized, allow, deny, document, refused
 
 TASKS = "arn:aws:iam::aws:policy/root-task/"
 CREDENTIALS, SESSIONS = "RootCredentialsManagement", "RootSessions"
@@ -173,6 +174,66 @@ def test_who_cannot_be_target_caller_or_task(central: Organized) -> None:
         admin.sts.assume_root(TargetPrincipal=central.root_user.account_id, TaskPolicyArn=audit)
 
 
+def test_the_call_is_one_on_the_members_resources(central: Organized) -> None:
+    member, other = central.invited(), central.invited()
+    audit = task("IAMAuditRootUserCredentials")
+    auditor = central.root_user.new_user(
+        "auditor",
+        json.loads(
+            document(allow("sts:AssumeRoot", Condition={"StringEquals": {"aws:ResourceAccount": member.account_id}}))
+        ),
+    )
+    auditor.sts.assume_root(TargetPrincipal=member.account_id, TaskPolicyArn=audit)
+    with refused("AccessDenied", "no identity-based policy allows the sts:AssumeRoot action"):
+        auditor.sts.assume_root(TargetPrincipal=other.account_id, TaskPolicyArn=audit)
+
+
+def test_the_members_resource_control_policies_are_asked(central: Organized) -> None:
+    central.enable(RCP)
+    spared, limited = central.invited(), central.invited()
+    central.attach(limited.account_id, {**deny("sts:AssumeRoot"), "Principal": "*"}, type=RCP)
+    root_of(central, spared.account_id, "IAMAuditRootUserCredentials")
+    with refused("AccessDenied", "resource control policy"):
+        root_of(central, limited.account_id, "IAMAuditRootUserCredentials")
+
+
+def test_the_members_root_user_loses_its_virtual_mfa_device_and_others_keep_theirs(central: Organized) -> None:
+    member = central.invited()
+    made = member.iam.create_virtual_mfa_device(VirtualMFADeviceName="root-account-mfa-device")["VirtualMFADevice"]
+    other = member.iam.create_virtual_mfa_device(VirtualMFADeviceName="ada")["VirtualMFADevice"]["SerialNumber"]
+    phone = Phone(central.server, made)
+    member.iam.enable_mfa_device(UserName=member.account_id, SerialNumber=phone.serial, **phone.two())
+    deleting = root_of(central, member.account_id, "IAMDeleteRootUserCredentials")
+    (listed,) = deleting.iam.list_mfa_devices()["MFADevices"]
+    assert listed["SerialNumber"] == phone.serial
+    with refused("DeleteConflict"):
+        deleting.iam.delete_virtual_mfa_device(SerialNumber=phone.serial)
+    deleting.iam.deactivate_mfa_device(SerialNumber=phone.serial)
+    with refused("AccessDenied", "explicit deny"):
+        deleting.iam.delete_virtual_mfa_device(SerialNumber=other)
+    auditing = root_of(central, member.account_id, "IAMAuditRootUserCredentials")
+    with refused("AccessDenied", "explicit deny"):
+        auditing.iam.delete_virtual_mfa_device(SerialNumber=phone.serial)
+    deleting.iam.delete_virtual_mfa_device(SerialNumber=phone.serial)
+    serials = [one["SerialNumber"] for one in member.iam.list_virtual_mfa_devices()["VirtualMFADevices"]]
+    assert serials == [other]
+
+
+def test_a_device_that_the_root_user_passed_on_is_out_of_the_tasks_reach(central: Organized) -> None:
+    member = central.invited()
+    made = member.iam.create_virtual_mfa_device(VirtualMFADeviceName="passed-on")["VirtualMFADevice"]
+    phone = Phone(central.server, made)
+    member.iam.enable_mfa_device(UserName=member.account_id, SerialNumber=phone.serial, **phone.two())
+    member.iam.deactivate_mfa_device(SerialNumber=phone.serial)
+    member.iam.create_user(UserName="ada")
+    phone.wait()
+    member.iam.enable_mfa_device(UserName="ada", SerialNumber=phone.serial, **phone.two())
+    member.iam.deactivate_mfa_device(UserName="ada", SerialNumber=phone.serial)
+    deleting = root_of(central, member.account_id, "IAMDeleteRootUserCredentials")
+    with refused("AccessDenied", "explicit deny"):
+        deleting.iam.delete_virtual_mfa_device(SerialNumber=phone.serial)
+
+
 @pytest.mark.parametrize(
     ("feature", "name"),
     [("credentials_management", "IAMAuditRootUserCredentials"), ("sessions", "S3UnlockBucketPolicy")],
@@ -202,3 +263,24 @@ def test_the_trail_tells_that_root_was_assumed(central: Organized) -> None:
     event = json.loads(called[0]["CloudTrailEvent"])
     assert event["requestParameters"]["targetPrincipal"] == member.account_id
     assert event["responseElements"]["credentials"]["secretAccessKey"] == "HIDDEN_DUE_TO_SECURITY_REASONS"
+    told = admin.cloudtrail.lookup_events(
+        LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "AssumeRoot"}]
+    )["Events"]
+    (copy,) = [json.loads(one["CloudTrailEvent"]) for one in told]
+    assert copy["sharedEventID"] == event["sharedEventID"]
+    assert (copy["recipientAccountId"], event["recipientAccountId"]) == (
+        member.account_id,
+        central.root_user.account_id,
+    )
+    assert copy["userIdentity"]["type"] == "AWSAccount"
+    assert copy["userIdentity"]["accountId"] == central.root_user.account_id
+
+
+def test_a_refused_attempt_is_in_the_callers_trail_alone(central: Organized) -> None:
+    member = central.invited()
+    auditor = central.root_user.new_user("auditor")
+    with refused("AccessDenied"):
+        auditor.sts.assume_root(TargetPrincipal=member.account_id, TaskPolicyArn=task("IAMAuditRootUserCredentials"))
+    wanted = [{"AttributeKey": "EventName", "AttributeValue": "AssumeRoot"}]
+    assert member.cloudtrail.lookup_events(LookupAttributes=wanted)["Events"] == []
+    assert len(central.management.cloudtrail.lookup_events(LookupAttributes=wanted)["Events"]) == 1
