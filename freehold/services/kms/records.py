@@ -46,10 +46,17 @@ class Key(Record, kw_only=True):
     next_rotation_at: float = 0.0
     deletion_at: float = 0.0
     pending_window_days: int = 0
+    expires_at: float = 0.0
+    """When the first of the imported materials that the key can't do without expires; 0: none does."""
+    import_secret: bytes = b""
+    """Keys the names of imported material (`imported.py`); the same in every Region of a multi-Region key."""
 
     @property
     def arn(self) -> str:
         return build("kms", self.region, self.account_id, f"key/{self.key_id}")
+
+    def __repr__(self) -> str:
+        return f"Key({self.key_id})"
 
 
 class Material(Record, kw_only=True):
@@ -62,6 +69,41 @@ class Material(Record, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Material({self.material_id})"
+
+
+class Imported(Record, kw_only=True):
+    """Imported material that a key has, or had and may have again; the material itself is in MATERIALS."""
+
+    material_id: str
+    present: bool = False
+    """Whether MATERIALS has it. What has expired is gone for everybody, even before the sweeper took it away."""
+    expires_at: float = 0.0
+    """0: never."""
+    description: str = ""
+    rotation: str = ""
+    rotated_at: float = 0.0
+
+
+class ImportEpoch(Record, kw_only=True):
+    """What seals the import tokens of one day, until the last of them is invalid."""
+
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return "ImportEpoch(…)"
+
+
+class LastUse(Record, kw_only=True):
+    """A key's last successful cryptographic operation."""
+
+    operation: str
+    at: float
+    event_id: str
+    request_id: str
+
+
+class Since(Record, kw_only=True):
+    at: float
 
 
 class Tombstone(Record, kw_only=True):
@@ -121,6 +163,10 @@ class Mark(Record, kw_only=True):
 KEYS: Final = Table("kms.keys", Key, domain="kms")  # (region, key id)
 KEYS_OF_ACCOUNT: Final = Table("kms.keys_of_account", Mark, domain="kms")  # (account, region, key id)
 MATERIALS: Final = Table("kms.materials", Material, domain="kms")  # (region, key id, number)
+IMPORTED: Final = Table("kms.imported", Imported, domain="kms")  # (region, key id, number)
+IMPORT_EPOCHS: Final = Table("kms.import_epochs", ImportEpoch)  # (days since the epoch)
+LAST_USES: Final = Table("kms.last_uses", LastUse)  # (region, key id)
+USES_KEPT_SINCE: Final = Table("kms.uses_kept_since", Since)  # (0)
 TOMBSTONES: Final = Table("kms.tombstones", Tombstone, domain="kms")  # (region, key id)
 ALIASES: Final = Table("kms.aliases", Alias, domain="kms")  # (account, region, alias name)
 ALIASES_OF_KEY: Final = Table("kms.aliases_of_key", Mark, domain="kms")  # (region, key id, alias name)
@@ -131,7 +177,8 @@ GRANTS_TO_RETIRE: Final = Table("kms.grants_to_retire", Mark, domain="kms")
 """(retiring principal, region, key id, grant id)"""
 NAMED_GRANTS: Final = Table("kms.named_grants", Reference, domain="kms")  # (region, key id, digest)
 COUNTS: Final = Table("kms.counts", Counts, domain="kms")  # (region, key id)
-DUE: Final = Table("kms.due", Mark, domain="kms")  # (seconds since the epoch, "delete" or "rotate", region, key id)
+DUE: Final = Table("kms.due", Mark, domain="kms")
+"""(seconds since the epoch; "delete", "rotate" or "expire"; region; key id)"""
 
 
 def key_at(reader: Reader, region: str, key_id: str) -> Key | None:
