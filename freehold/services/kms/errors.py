@@ -9,19 +9,27 @@ from __future__ import annotations
 from freehold.errors import AccessDeniedException, AwsError, ValidationException, aws_error
 
 AlreadyExists = aws_error("AlreadyExistsException", 400)
+Conflict = aws_error("ConflictException", 400)
 Disabled = aws_error("DisabledException", 400)
 DryRun = aws_error("DryRunOperationException", 412, "The request would have succeeded, but the DryRun option is set.")
+ExpiredImportToken = aws_error(
+    "ExpiredImportTokenException", 400, "The import token has expired; get a new one with GetParametersForImport."
+)
 IncorrectKey = aws_error(
     "IncorrectKeyException",
     400,
     "The key ID in the request does not identify a CMK that can perform this operation.",
 )
+IncorrectKeyMaterial = aws_error("IncorrectKeyMaterialException", 400)
 InvalidAliasName = aws_error("InvalidAliasNameException", 400)
 InvalidArn = aws_error("InvalidArnException", 400)
 InvalidCiphertext = aws_error("InvalidCiphertextException", 400)
 """Without a message, as AWS answers: it says nothing about which part of a ciphertext was wrong."""
 InvalidGrantId = aws_error("InvalidGrantIdException", 400)
 InvalidGrantToken = aws_error("InvalidGrantTokenException", 400, "The grant token is not valid.")
+InvalidImportToken = aws_error(
+    "InvalidImportTokenException", 400, "The import token is not valid, or is associated with a different KMS key."
+)
 InvalidKeyUsage = aws_error("InvalidKeyUsageException", 400)
 InvalidMarker = aws_error("InvalidMarkerException", 400, "The marker is not valid.")
 InvalidState = aws_error("KMSInvalidStateException", 400)
@@ -36,14 +44,18 @@ __all__ = [
     "AccessDeniedException",
     "AlreadyExists",
     "AwsError",
+    "Conflict",
     "Disabled",
     "DryRun",
+    "ExpiredImportToken",
     "IncorrectKey",
+    "IncorrectKeyMaterial",
     "InvalidAliasName",
     "InvalidArn",
     "InvalidCiphertext",
     "InvalidGrantId",
     "InvalidGrantToken",
+    "InvalidImportToken",
     "InvalidKeyUsage",
     "InvalidMarker",
     "InvalidState",

@@ -13,7 +13,7 @@ from freehold.crypto.aead import IntegrityError, Sealer
 from freehold.services.kms import specs
 from freehold.services.kms.errors import KmsInternal
 from freehold.services.kms.identifiers import new_material_id
-from freehold.services.kms.records import MATERIALS, Key, Material
+from freehold.services.kms.records import IMPORTED, MATERIALS, Key, Material
 from freehold.storage.records import Reader, Transaction
 
 if TYPE_CHECKING:
@@ -53,10 +53,23 @@ def add(
     number, material_id = key.material + 1, material_id or new_material_id()
     if raw is None:
         raw = specs.of(key.spec).make()
+    put(app, tx, key, number, raw, material_id, now, rotation)
+    key.material, key.material_id = number, material_id
+
+
+def put(
+    app: App, tx: Transaction, key: Key, number: int, raw: bytes, material_id: str, now: float, rotation: str = ""
+) -> None:
+    """Keep one version's material, sealed, without making it what the key uses."""
     sealed = sealer(app).seal(raw, bound_to(key.region, key.key_id, number, material_id))
     record = Material(material_id=material_id, sealed=sealed, created_at=now, rotation=rotation)
     MATERIALS.put(tx, (key.region, key.key_id, number), record)
-    key.material, key.material_id = number, material_id
+
+
+def erase(tx: Transaction, key: Key, number: int) -> None:
+    """Erase one version's material: no copy is left in the store or its journal once this is durable."""
+    tx.erase(MATERIALS.name, (key.region, key.key_id, number))
+    tx.touch("kms")
 
 
 def open_version(app: App, reader: Reader, region: str, key_id: str, number: int) -> tuple[bytes, str] | None:
@@ -75,4 +88,6 @@ def destroy(tx: Transaction, key: Key) -> None:
     """Erase every version's material: no copy is left in the store or its journal once this is durable."""
     for row, _ in list(tx.scan(MATERIALS.name, (key.region, key.key_id))):
         tx.erase(MATERIALS.name, row)
+    for row, _ in list(tx.scan(IMPORTED.name, (key.region, key.key_id))):
+        tx.delete(IMPORTED.name, row)
     tx.touch("kms")
