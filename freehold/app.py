@@ -13,7 +13,7 @@ from freehold.authorization.gather import Authorizer
 from freehold.clock import Clock
 from freehold.config import Settings
 from freehold.crypto.aead import Sealer
-from freehold.crypto.root_key import RootKey
+from freehold.custody.keyring import Keyring
 from freehold.federation.oidc import WebIdentities
 from freehold.pipeline import Pipeline
 from freehold.services import operation as operations
@@ -42,7 +42,7 @@ class App:
     def __init__(
         self,
         settings: Settings,
-        root_key: RootKey,
+        root_key: Keyring,
         counters: SharedCounters,
         *,
         worker: int,

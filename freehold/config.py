@@ -24,12 +24,20 @@ def default_root_key(data: Path) -> Path:
     return Path(named) if named else data.with_name(data.name + ".root-key")
 
 
+def default_secret_file() -> Path | None:
+    """`$FREEHOLD_SECRET_FILE`: the name of a file, never a secret itself."""
+    named = os.environ.get("FREEHOLD_SECRET_FILE")
+    return Path(named) if named else None
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a server needs to know. Paths are absolute."""
 
     data: Path
     root_key: Path
+    secret_file: Path | None = None
+    """Has the passphrase or PIN that the root key's provider asks for (docs/custody.md)."""
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     """0 takes a free port."""

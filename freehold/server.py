@@ -24,7 +24,7 @@ import uvicorn
 from freehold.app import App
 from freehold.audit.sink import AuditUnavailable
 from freehold.config import Settings
-from freehold.crypto.root_key import RootKey
+from freehold.custody.keyring import Keyring
 from freehold.deployment import DeploymentError, root_key_of
 from freehold.services import operation
 from freehold.storage.counters import SharedCounters
@@ -169,7 +169,7 @@ class _Server(uvicorn.Server):
 
 def _work(
     settings: Settings,
-    root_key: RootKey,
+    root_key: Keyring,
     counters: SharedCounters,
     blobs_at_start: frozenset[str],
     sock: socket.socket,
@@ -228,7 +228,7 @@ class _Supervisor:
     def __init__(
         self,
         settings: Settings,
-        root_key: RootKey,
+        root_key: Keyring,
         counters: SharedCounters,
         blobs_at_start: frozenset[str],
         sock: socket.socket,

@@ -17,13 +17,14 @@ MAY_IMPORT = {
     # layer: the layers that lie to its right, or under it
     "crypto": set(),
     "storage": {"crypto"},
+    "custody": {"authentication", "crypto"},
     "authorization": {"services"},
     "federation": {"crypto"},
     "authentication": {"authorization", "crypto"},
     "protocol": {"services"},
     "transport": {"authentication"},
     "audit": {"authentication", "authorization", "crypto", "protocol", "services", "storage"},
-    "services": {"audit", "authentication", "authorization", "crypto", "federation", "protocol", "storage"},
+    "services": {"audit", "authentication", "authorization", "crypto", "custody", "federation", "protocol", "storage"},
     "instance_metadata": set(),
     "testing": {"cli", "services"},
 }

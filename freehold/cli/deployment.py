@@ -9,8 +9,17 @@ from typing import Annotated
 
 import typer
 
+from freehold.cli import custody as cli_custody
+from freehold.cli.custody import Custody, SecretFd, SecretFile, SharesTo, With
 from freehold.cli.output import Problem, print_json, say
-from freehold.config import DEFAULT_PORT, DEFAULT_REGION, Settings, default_data_directory, default_root_key
+from freehold.config import (
+    DEFAULT_PORT,
+    DEFAULT_REGION,
+    Settings,
+    default_data_directory,
+    default_root_key,
+    default_secret_file,
+)
 
 Data = Annotated[Path | None, typer.Option(help="Data directory [default: $FREEHOLD_DATA].", metavar="DIR")]
 RootKeyFile = Annotated[
@@ -24,15 +33,20 @@ def _paths(data: Path | None, root_key: Path | None) -> tuple[Path, Path]:
     return directory, (root_key or default_root_key(directory)).absolute()
 
 
-def settings_of(data: Path | None, root_key: Path | None) -> Settings:
+def settings_of(data: Path | None, root_key: Path | None, secret_file: Path | None = None) -> Settings:
     """Where a command finds the deployment."""
     directory, key_file = _paths(data, root_key)
-    return Settings(data=directory, root_key=key_file)
+    return Settings(data=directory, root_key=key_file, secret_file=secret_file or default_secret_file())
 
 
 def init(
     data: Data = None,
     root_key: RootKeyFile = None,
+    custody: Custody = "file",
+    choices: With = None,
+    secret_file: SecretFile = None,
+    secret_fd: SecretFd = None,
+    shares_to: SharesTo = None,
     account_name: Annotated[str, typer.Option(help="The first customer account's name.")] = "main",
     profile: Annotated[
         str | None, typer.Option(help="Also write AWS profiles NAME and NAME-operator.", metavar="NAME")
@@ -43,19 +57,25 @@ def init(
 ) -> None:
     """Make a deployment: root key, data directory, the operator, and a first customer account.
 
-    The credentials are printed once and stored nowhere in the clear. Keep the root key file apart from backups of the
-    data: whoever has both has everything, whoever loses it has nothing.
+    The credentials are printed once and stored nowhere in the clear. Keep the root key apart from backups of the data:
+    whoever has both has everything, whoever loses it has nothing. It is in a file, or where --custody says.
 
-    Example: freehold init --data ./data --profile freehold
+    \b
+    Examples:
+      freehold init --data ./data --profile freehold
+      freehold init --data ./data --custody shamir --with shares=5 --with threshold=3
     """
     from freehold.cli.profiles import write_profile
     from freehold.deployment import DeploymentError, create
 
-    directory, key_file = _paths(data, root_key)
+    settings = settings_of(data, root_key, secret_file)
+    directory, key_file = settings.data, settings.root_key
+    options, access = cli_custody.choices(choices), cli_custody.access(settings, secret_fd, new=True)
     try:
-        made = create(Settings(data=directory, root_key=key_file), account_name)
+        made = create(settings, account_name, custody, options, access)
     except (DeploymentError, ValueError) as error:
         raise Problem(str(error)) from None
+    kept = cli_custody.keep_shares(made.shares, shares_to) if made.shares and shares_to is not None else None
     if as_json:
         print_json(
             {
@@ -67,12 +87,21 @@ def init(
                     "secret_access_key": made.operator.secret_access_key,
                 },
                 "data": str(directory),
-                "root_key": str(key_file),
+                "custody": custody,
+                **({"root_key": str(key_file)} if custody == "file" else {}),
+                **({"shares": kept or list(made.shares)} if made.shares else {}),
             }
         )
     else:
         say(f"Data directory  {directory}")
-        say(f"Root key        {key_file}  [dim](keep it apart from backups of the data)[/dim]")
+        if custody == "file":
+            say(f"Root key        {key_file}  [dim](keep it apart from backups of the data)[/dim]")
+        else:
+            say(f"Root key        {custody}  [dim](docs/custody.md)[/dim]")
+        if kept is not None:
+            say(f"Shares          {', '.join(kept)}  [dim](one person, one share)[/dim]")
+        elif made.shares:
+            cli_custody.show_shares(made.shares, needed=options["threshold"])
         say(f"\nAccount [bold]{made.account_id}[/bold], root user; shown this once:")
         say(f"  AWS_ACCESS_KEY_ID={made.root.access_key_id}")
         say(f"  AWS_SECRET_ACCESS_KEY={made.root.secret_access_key}")

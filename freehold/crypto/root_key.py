@@ -1,8 +1,8 @@
-"""The root key: where every other key of a deployment comes from. It never is stored with the data.
+"""The root key: what opens a deployment's keyring. It never is stored with the data.
 
 Owns the key file of docs/formats/root-key.md. Refuses to overwrite a file, and to read one that others may read or
-that differs from what was written in a single byte. Other sources (a passphrase, an HSM, another KMS) implement
-`SealingKeys`, which never asks for the root key itself.
+that differs from what was written in a single byte. Other sources (a passphrase, an HSM, another KMS, shares) are in
+`freehold/custody`; what uses sealing keys asks for `SealingKeys`, and never for the root key itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class RootKeyError(Exception):
 
 
 class SealingKeys(Protocol):
-    """What a deployment asks of its root key, wherever that is kept."""
+    """What a deployment asks of its keyring, wherever the root key is kept."""
 
     def sealing_key(self, purpose: str) -> bytes:
         """32 bytes for one purpose ("records", "tokens", "audit" …), the same at every call."""
@@ -44,7 +44,7 @@ class SealingKeys(Protocol):
 
 
 class RootKey:
-    """32 random bytes from a key file."""
+    """32 random bytes."""
 
     __slots__ = ("_material",)
 
@@ -60,10 +60,20 @@ class RootKey:
         raise TypeError("a root key is not pickled")
 
     @classmethod
+    def random(cls) -> RootKey:
+        """A new root key that is nowhere else yet."""
+        return cls(secrets.token_bytes(_KEY_BYTES))
+
+    @classmethod
     def create(cls, path: str | os.PathLike[str]) -> RootKey:
         """A new root key, durable in a new file that only its owner reads. Raises RootKeyError if it exists."""
+        key = cls.random()
+        key.save(path)
+        return key
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Put the key into a new file that only its owner reads, durably. Raises RootKeyError if it exists."""
         path = Path(path)
-        key = cls(secrets.token_bytes(_KEY_BYTES))
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -71,7 +81,7 @@ class RootKey:
                 with open(descriptor, "wb") as file:
                     # The creation mode is subject to the process's mask, which may take even the owner's rights.
                     os.fchmod(descriptor, 0o600)
-                    file.write(_line(key._material))
+                    file.write(_line(self._material))
                     file.flush()
                     os.fsync(descriptor)
                 # A link, unlike a rename, fails where the name is taken; the whole key appears at once or not at all.
@@ -79,12 +89,11 @@ class RootKey:
             finally:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(draft)
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
         except FileExistsError:
             raise RootKeyError(f"{path} exists already and is not overwritten") from None
         except OSError as error:
             raise RootKeyError(f"the root key cannot be written to {path}: {error.strerror}") from None
-        return key
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RootKey:
@@ -108,6 +117,10 @@ class RootKey:
         except OSError as error:
             raise RootKeyError(f"the root key file {path} cannot be read: {error.strerror}") from None
         return cls(_parse(text, path))
+
+    def material(self) -> bytes:
+        """The 32 bytes themselves, for what wraps or splits the key; never to be shown."""
+        return self._material
 
     def sealing_key(self, purpose: str) -> bytes:
         """HKDF-SHA256 of the root key for one purpose: 32 bytes."""
@@ -146,7 +159,7 @@ def _parse(text: bytes, path: Path) -> bytes:
     return material
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -24,8 +24,9 @@ from server_workload import Client, Keys, Objects, SealedObjects, Uploads, Users
 
 from freehold.audit import chain
 from freehold.audit.segment import SegmentReader, Tail, segment_files
+from freehold.config import Settings
 from freehold.crypto.aead import Sealer
-from freehold.crypto.root_key import RootKey
+from freehold.deployment import root_key_of
 from freehold.storage.counters import SharedCounters
 from freehold.storage.locks import DirectoryHeld, hold_directory
 from freehold.storage.sqlite import SqliteRecords
@@ -85,7 +86,7 @@ def work_and_kill(
 
 def told_request_ids(server: Server) -> set[str]:
     """The request ids of all events of the trail, read without a server."""
-    root_key = RootKey.load(server.root_key)
+    root_key = root_key_of(Settings(data=server.data, root_key=server.root_key))
     records = SqliteRecords(
         server.data, root_key.sealing_key("pages"), Sealer(root_key.sealing_key("records")), SharedCounters()
     )

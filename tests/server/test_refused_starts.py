@@ -17,7 +17,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from freehold.config import Settings
 from freehold.crypto.root_key import RootKey
+from freehold.custody.keyring import Keyring
+from freehold.custody.record import Record
+from freehold.deployment import root_key_of
 from freehold.storage import database
 from freehold.testing import Server
 
@@ -51,12 +55,22 @@ def another_root_key(server: Server) -> None:
 
 def newer_deployment(server: Server) -> None:
     mark = server.data / "deployment"
-    line = "freehold-data-2 " + mark.read_text().split()[1]
+    line = "freehold-data-3 " + mark.read_text().split()[1]
     mark.write_text(f"{line}\n{hashlib.sha256(line.encode()).hexdigest()}\n")
 
 
+def keyring(server: Server) -> Keyring:
+    return root_key_of(Settings(data=server.data, root_key=server.root_key))
+
+
+def anothers_custody(server: Server) -> None:
+    path = server.data / "custody"
+    name = Record.read(server.data).head.deployment
+    path.write_bytes(path.read_bytes().replace(name.encode(), name[::-1].encode()))
+
+
 def newer_records(server: Server) -> None:
-    page_key = RootKey.load(server.root_key).sealing_key("pages")
+    page_key = keyring(server).sealing_key("pages")
     connection = database.connect(server.data / "records.db", page_key)
     connection.execute("UPDATE meta SET value = 2 WHERE name = 'format'")
     connection.close()
@@ -85,10 +99,15 @@ CASES: list[tuple[str, Callable[[Server], object], str]] = [  # what is done to 
     ("a damaged mark", lambda s: flip(s.data / "deployment", 20), "deployment is damaged"),
     ("an empty mark", lambda s: (s.data / "deployment").write_bytes(b""), "deployment is damaged"),
     ("a binary mark", lambda s: (s.data / "deployment").write_bytes(b"\xff\0"), "deployment is damaged"),
-    ("a newer deployment", newer_deployment, r"another version of Freehold \(freehold-data-2\)"),
+    ("a newer deployment", newer_deployment, r"another version of Freehold \(freehold-data-3\)"),
+    ("no custody file", lambda s: (s.data / "custody").unlink(), "has no custody file"),
+    ("an empty custody file", lambda s: (s.data / "custody").write_bytes(b""), "custody is damaged"),
+    ("a newer custody file", lambda s: flip(s.data / "custody", 17), "another version of Freehold, or is damaged"),
+    ("an altered custody file", lambda s: flip(s.data / "custody", -9), "was altered: the root key does not open it"),
+    ("another's custody file", anothers_custody, "custody file in .* is another deployment's"),
     ("newer records", newer_records, "format 2; this version of the program reads format 1"),
     ("no root key", lambda s: s.root_key.unlink(), "there is no root key at .*; name it with --root-key"),
-    ("another root key", another_root_key, "is not the one that .* was made with"),
+    ("another root key", another_root_key, "is not the one that the data was put under"),
     ("a root key that others read", lambda s: s.root_key.chmod(0o640), "may be used by others .* chmod 600"),
     ("an altered root key", lambda s: flip(s.root_key, 30), "was altered"),
     ("an empty root key", lambda s: s.root_key.write_bytes(b""), "is not a Freehold root key file"),

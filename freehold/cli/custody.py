@@ -1,0 +1,100 @@
+"""What commands share about the root key's custody: options, secrets from where it is safe, shares for people."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from freehold.cli.output import Problem
+
+if TYPE_CHECKING:
+    from freehold.config import Settings
+    from freehold.custody.access import Access
+
+Custody = Annotated[
+    str, typer.Option(help="Where the root key is: file, passphrase, pkcs11, kms or shamir.", metavar="KIND")
+]
+With = Annotated[
+    list[str] | None,
+    typer.Option("--with", help="A choice of that custody, may be repeated: docs/custody.md.", metavar="NAME=VALUE"),
+]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(help="File (0600) with the passphrase or PIN [default: $FREEHOLD_SECRET_FILE].", metavar="FILE"),
+]
+SecretFd = Annotated[
+    int | None, typer.Option(help="Descriptor to read the passphrase or PIN from.", metavar="N", min=0)
+]
+SharesTo = Annotated[
+    Path | None, typer.Option(help="Write each share into a file (0600) in DIR, instead of showing it.", metavar="DIR")
+]
+
+
+def choices(given: list[str] | None) -> dict[str, Any]:
+    """The `NAME=VALUE` of each --with; numbers and yes/no are taken as such."""
+    found: dict[str, Any] = {}
+    for each in given or ():
+        name, separator, value = each.partition("=")
+        if not separator or name in found:
+            raise Problem(f"--with takes NAME=VALUE, each name once; {name} is not that")
+        found[name.replace("-", "_")] = int(value) if value.isdecimal() else _WORDS.get(value, value)
+    return found
+
+
+_WORDS = {"yes": True, "no": False}
+
+
+def access(settings: Settings, secret_fd: int | None = None, *, new: bool = False, ask: bool = True) -> Access:
+    """How this command gets secrets: descriptor, file, or (`ask`) the terminal, which asks for a `new` one twice."""
+    from freehold.custody.access import Access, read_secret_from
+    from freehold.custody.errors import CustodyError
+
+    try:
+        secret = None if secret_fd is None else read_secret_from(secret_fd)
+    except CustodyError as error:
+        raise Problem(str(error)) from None
+    asked = (_asked_twice if new else _asked) if ask and sys.stdin.isatty() else None
+    return Access(settings.root_key, settings.secret_file, secret, asked)
+
+
+def _asked(what: str) -> str:
+    from getpass import getpass
+
+    return getpass(f"{what[:1].upper()}{what[1:]}: ")
+
+
+def _asked_twice(what: str) -> str:
+    given = _asked(what)
+    if _asked(f"{what}, again") != given:
+        raise Problem("these were not the same")
+    return given
+
+
+def keep_shares(shares: tuple[str, ...], directory: Path) -> list[str]:
+    """A file for each share, which only its owner reads. Returns their paths."""
+    paths = []
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for number, share in enumerate(shares, 1):
+            path = directory / f"share-{number}"
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+                file.write(share + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            paths.append(str(path))
+    except OSError as error:
+        raise Problem(f"the shares cannot be written to {directory}: {error.strerror}") from None
+    return paths
+
+
+def show_shares(shares: tuple[str, ...], *, needed: int) -> None:
+    """For the people who will hold them. Not through rich, which would break lines."""
+    write = sys.stdout.write
+    write(f"\nShares of the root key, shown this once; any {needed} of them unseal. One person, one share:\n")
+    for number, share in enumerate(shares, 1):
+        write(f"\n  share {number}\n    {share}\n")
+    sys.stdout.flush()
