@@ -26,11 +26,12 @@ from freehold.authorization.principal import ANONYMOUS
 from freehold.crypto.aead import IntegrityError
 from freehold.errors import AwsError, InternalFailure, NotImplementedByFreehold, ServiceUnavailable, aws_error
 from freehold.message import Request, Response
-from freehold.protocol import hosts
+from freehold.protocol import cors, hosts
 from freehold.protocol.codec import codec, serialize_error
 from freehold.protocol.models import OperationModel
 from freehold.protocol.route import Route, Router
 from freehold.services.call import Call
+from freehold.services.freehold import federation_endpoint
 from freehold.services.iam import outbound_federation
 from freehold.services.operation import REGISTRY, SERVED, Operation, Params, Result, why_not
 from freehold.storage.blobs import CorruptBlob
@@ -76,10 +77,10 @@ class Pipeline:
         request_id = new_request_id()
         service = claimed_service(request)
         model: OperationModel | None = None
-        if service is None and request.raw_path.startswith(outbound_federation.PREFIX):
-            document = self._public_document(request)
-            if document is not None:
-                return document
+        if service is None:
+            answer = await self._beside_the_calls(request, request_id)
+            if answer is not None:
+                return answer
         try:
             if service is not None:
                 service = self._router.meant(request, service)
@@ -101,10 +102,12 @@ class Pipeline:
             raise
         except Exception as error:
             # What is no operation of a served service is no call: it is answered, and not in the audit.
-            return serialize_error(service, model, _as_aws_error(error), request_id, request)
+            answer = serialize_error(service, model, _as_aws_error(error), request_id, request)
+            return cors.shared(answer, service, request) if "origin" in request.headers else answer
         try:
             result = await self._through(call, route)
-            return codec(model).serialize(result, request_id)
+            answer = codec(model).serialize(result, request_id)
+            return cors.shared(answer, route.service, request) if "origin" in request.headers else answer
         except Disconnected:
             # What it did on the way, such as asking KMS for a data key, was done all the same.
             with suppress(AuditUnavailable):
@@ -116,12 +119,54 @@ class Pipeline:
             await self.app.audit.write([*call.events, *event.build(call, None, refusal)])
         except AuditUnavailable:
             refusal = ServiceUnavailable("The audit log cannot be written; the request was refused.")
-        return serialize_error(route.service, model, refusal, request_id, request)
+        answer = serialize_error(route.service, model, refusal, request_id, request)
+        return cors.shared(answer, route.service, request) if "origin" in request.headers else answer
 
-    def _public_document(self, request: Request) -> Response | None:
-        """An issuer's metadata or keys, for anybody; under a bucket's own host the path is a key's."""
+    async def _beside_the_calls(self, request: Request, request_id: str) -> Response | None:
+        """The answer to an unsigned request that is no call of AWS's API: a browser's preflight, an issuer's document,
+        the federation endpoint. None for all others; under a bucket's own host the path is a key's."""
+        path = request.raw_path
+        is_document = path.startswith(outbound_federation.PREFIX)
+        if not is_document and path not in ("/", federation_endpoint.PATH):
+            return None
         if self._router.bucket_of(request.headers.get("host", "")) is not None:
             return None
+        if is_document:
+            return self._public_document(request)
+        if federation_endpoint.is_meant(request):
+            return await self._federate(request, request_id)
+        return cors.preflight(request)
+
+    async def _federate(self, request: Request, request_id: str) -> Response | None:
+        """An operation's call in the federation endpoint's own form: audited as any other."""
+        try:
+            if request.receive is not None:
+                request.body = await _receive_all(request, federation_endpoint.MOST_BODY_BYTES)
+                request.receive = None
+            named = federation_endpoint.fields(request)
+        except Disconnected:
+            raise
+        except Exception as error:
+            return federation_endpoint.shown_error(_as_aws_error(error), request_id)
+        if not named:
+            return None
+        call = federation_endpoint.call_of(self.app, request, request_id, named)
+        try:
+            await federation_endpoint.admit(call, named)
+            self._authorize(call)
+            result = await self.app.records.submit_async(_writing(call))
+            return federation_endpoint.shown(result, named, request_id)
+        except Exception as error:
+            refusal = _as_aws_error(error)
+        try:
+            refusal = await federation_endpoint.refused(call, refusal)
+            await self.app.audit.write([*call.events, *event.build(call, None, refusal)])
+        except Exception as error:
+            refusal = _as_aws_error(error)
+        return federation_endpoint.shown_error(refusal, request_id)
+
+    def _public_document(self, request: Request) -> Response | None:
+        """An issuer's metadata or keys, for anybody."""
         try:
             return outbound_federation.public_document(self.app, request)
         except Exception as error:
