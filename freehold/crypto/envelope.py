@@ -22,6 +22,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from freehold.crypto.aead import IntegrityError
 
 VERSION: Final = 1
+TOKEN_VERSION: Final = 2
+EXTERNAL_VERSION: Final = 3
+"""The versions of `store_envelope.py`: their headers are as these."""
 _INFO: Final = b"freehold kms message v1\x00"
 _RANDOM_BYTES: Final = 16
 _COMMITMENT_BYTES: Final = 32
@@ -31,6 +34,7 @@ _NONCE: Final = bytes(12)
 """One key seals one message, so that its nonce may be constant."""
 _MOST_NAME_BYTES: Final = 255
 _HELD_HEADERS: Final = 8192
+_STORE_VERSIONS: Final = (TOKEN_VERSION, EXTERNAL_VERSION)
 
 
 class InvalidBlob(IntegrityError):
@@ -49,7 +53,7 @@ class Header(NamedTuple):
 
 def seal_message(backing_key: bytes, header: Header, context: Mapping[str, str], plaintext: bytes) -> bytes:
     """The blob for `plaintext`. `backing_key` has 32 bytes; raises ValueError for names over 255 bytes."""
-    encoded_header = _encode_header(header)
+    encoded_header = encode_header(header)
     associated = encoded_header + encode_context(context)
     random = os.urandom(_RANDOM_BYTES)
     derived = _derive(backing_key, random, associated)
@@ -58,13 +62,17 @@ def seal_message(backing_key: bytes, header: Header, context: Mapping[str, str],
 
 
 def parse_header(blob: bytes) -> Header:
-    """The header of a blob, unauthenticated: enough to find the key to open it with. Raises InvalidBlob."""
-    return _decode_header(bytes(blob[: _header_end(blob)]))
+    """The header of a blob of any version, unauthenticated: enough to find the key to open it with.
+
+    Raises InvalidBlob.
+    """
+    version = blob[0] if blob else 0
+    return _decode_header(bytes(blob[: header_end(blob, version if version in _STORE_VERSIONS else VERSION)]))
 
 
 def open_message(backing_key: bytes, blob: bytes, context: Mapping[str, str]) -> bytes:
     """The plaintext. Raises InvalidBlob unless blob, header, key and context are those of the sealing."""
-    end = _header_end(blob)
+    end = header_end(blob)
     try:
         associated = bytes(blob[:end]) + encode_context(context)
     except UnicodeEncodeError:
@@ -105,10 +113,10 @@ def _derive(backing_key: bytes, random: bytes, associated: bytes) -> bytes:
     return HKDFExpand(SHA512(), 64, _INFO + random + associated).derive(backing_key)
 
 
-def _header_end(blob: bytes) -> int:
-    """Where the header ends; refuses a blob too short to hold what must follow."""
+def header_end(blob: bytes, version: int = VERSION) -> int:
+    """Where the header ends; refuses another version, and a blob too short to hold what must follow."""
     try:
-        if blob[0] != VERSION:
+        if blob[0] != version:
             raise InvalidBlob("the blob has an unknown version")
         end = 2 + blob[1]
         end += 1 + blob[end]
@@ -122,8 +130,9 @@ def _header_end(blob: bytes) -> int:
 
 
 @lru_cache(_HELD_HEADERS)
-def _encode_header(header: Header) -> bytes:
-    parts = [bytes((VERSION,))]
+def encode_header(header: Header, version: int = VERSION) -> bytes:
+    """The header as it stands before a blob of this version. Raises ValueError for names over 255 bytes."""
+    parts = [bytes((version,))]
     for name in header:
         raw = name.encode()
         if len(raw) > _MOST_NAME_BYTES:
