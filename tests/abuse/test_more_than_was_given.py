@@ -379,7 +379,7 @@ def test_the_tail_of_a_bucket_policy_names_no_other_bucket(aws: Any, bucket: str
 PUBLIC = {
     "everyone": {"Principal": "*"},
     "everyone with credentials": {"Principal": {"AWS": "*"}},
-    "everyone among others": {"Principal": {"AWS": ["*", "111122223333"]}},
+    "everyone among others": {"Principal": {"AWS": "*", "Service": "s3.amazonaws.com"}},
     "a condition that anyone meets": {"Principal": "*", "Condition": {"StringLike": {"aws:PrincipalArn": "*"}}},
     "a condition if there is a key": {
         "Principal": "*",

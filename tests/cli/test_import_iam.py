@@ -254,7 +254,12 @@ def test_the_id_of_a_deleted_user_whom_a_bucket_still_trusts_is_not_taken(server
 
 def test_an_account_that_a_customer_lets_in_is_not_made(server: Any) -> None:
     victim = server.account
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ID}:root"}}
+    trust = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"AWS": "*"},
+        "Condition": {"StringEquals": {"aws:PrincipalAccount": ID}},
+    }
     victim.iam.create_role(
         RoleName="partner", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     )

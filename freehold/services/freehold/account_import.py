@@ -106,8 +106,13 @@ def _plan(call: Call, import_id: str) -> Plan:
         found = records.entity_at(reader, arn) if owner is not None and owner.imported else None
         return None if found is None else found.unique_id
 
+    def has_account(account_id: str) -> bool:
+        return ACCOUNTS.get(reader, (account_id,)) is not None
+
     try:
-        made = importing.plan(details, now=now, is_taken=is_taken, bound_elsewhere=bound_elsewhere)
+        made = importing.plan(
+            details, now=now, is_taken=is_taken, bound_elsewhere=bound_elsewhere, has_account=has_account
+        )
     except CannotImport as error:
         raise ValidationException(str(error)) from None
     if made.account_id == OPERATOR_ACCOUNT:

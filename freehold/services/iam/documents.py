@@ -47,11 +47,11 @@ def check_inline(text: str, kind: Kind, owner: Named, policy_name: str) -> None:
         )
 
 
-def bound_trust_policy(reader: Reader, text: str) -> str:
-    """A trust policy as it is kept. Raises MalformedPolicyDocument for one that names who doesn't exist, or
-    trusts everybody who uses a shared identity provider."""
+def bound_trust_policy(reader: Reader, account_id: str, text: str) -> str:
+    """The trust policy of an account's role as it is kept. Raises MalformedPolicyDocument for one that names who
+    doesn't exist, or trusts everybody who uses a shared identity provider."""
     policy = _parse(text, "trust")
-    _check_federated(policy)
+    _check_federated(policy, account_id)
     shared_issuers.check(policy)
     if size(text) > MOST_TRUST_CHARACTERS:
         raise quota("ACLSizePerRole", MOST_TRUST_CHARACTERS)
@@ -61,15 +61,19 @@ def bound_trust_policy(reader: Reader, text: str) -> str:
         raise MalformedPolicyDocument(str(error)) from None
 
 
-def _check_federated(policy: Policy) -> None:
-    """Refuse identity providers that can't be. One that doesn't exist may be named, as providers aren't bound to roles.
+def _check_federated(policy: Policy, account_id: str) -> None:
+    """Refuse identity providers that can't be, and those of another account, which could never be asked.
 
+    One of the account that doesn't exist may be named: providers aren't bound to roles, and one that is deleted leaves
+    the roles that trust it as they are.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteOpenIDConnectProvider.html
     """
     for statement in policy.statements:
         for name in statement.principal.federated if statement.principal is not None else ():
             if name != "*" and not _FEDERATED.fullmatch(name):
                 raise MalformedPolicyDocument("Federated principals must be valid domain names or SAML metadata ARNs")
+            if name.startswith("arn:") and name.split(":", 5)[4] != account_id:
+                raise MalformedPolicyDocument(str(InvalidPrincipal("FEDERATED", name)))
 
 
 def _parse(text: str, type_: document.PolicyType, *, newest: bool = False) -> Policy:

@@ -3,7 +3,8 @@
 A user or role is bound when the policy is written: deleted and recreated under the same name it isn't trusted again,
 and the policy then shows the id (`AIDA…`, `AROA…`) of what is gone. Used by IAM for trust policies, by KMS for key
 policies and by S3 for bucket policies. The text must have been accepted by `authorization.document` before; what is
-refused here are principals that don't exist. A role session's ARN stays one: its role must exist when it is written.
+refused here are principals that don't exist: users and roles, accounts (those of this deployment are all that there
+are) and AWS services. A role session's ARN stays one: its role must exist when it is written.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
 """
 
@@ -12,16 +13,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from freehold.services.iam import records
-from freehold.services.iam.records import Role, User
+from freehold.authorization.principal_element import canonical_id
+from freehold.services.iam import records, service_principals
+from freehold.services.iam.records import ACCOUNTS, Role, User
 from freehold.storage.records import Reader
 
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
 _UNIQUE_ID = re.compile(r"(AIDA|AROA)[A-Z2-7]{12,28}", re.ASCII)
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
-_SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com|aws\.internal|aws)", re.ASCII)
 
 
 class InvalidPrincipal(ValueError):
@@ -49,6 +50,22 @@ def arn_of(reader: Reader, unique_id: str) -> str:
     return found.arn if isinstance(found, User | Role) else unique_id
 
 
+def is_account(reader: Reader, account_id: str) -> bool:
+    """Whether this deployment has the account; a closed one is one still."""
+    return ACCOUNTS.get(reader, (account_id,)) is not None
+
+
+def _is_canonical_user(reader: Reader, value: str) -> bool:
+    wanted = value.lower()
+    return any(canonical_id(account.account_id) == wanted for _, account in ACCOUNTS.scan(reader))
+
+
+_EXISTS: Final[dict[str, Callable[[Reader, str], bool]]] = {
+    "Service": lambda _, value: service_principals.exists(value),
+    "CanonicalUser": _is_canonical_user,
+}
+
+
 def _rewrite(policy_text: str, change: Callable[[str, str], str]) -> str:
     policy = json.loads(policy_text, parse_float=str)  # 1.10 stays 1.10: conditions compare texts
     statements = policy.get("Statement", [])
@@ -69,8 +86,9 @@ def _rewrite(policy_text: str, change: Callable[[str, str], str]) -> str:
 
 
 def _bind(reader: Reader, kind: str, value: str) -> str:
-    if kind == "Service" and not _SERVICE.fullmatch(value):
-        raise InvalidPrincipal("SERVICE", value)
+    exists = _EXISTS.get(kind)
+    if exists is not None and value != "*" and not exists(reader, value):
+        raise InvalidPrincipal("SERVICE" if kind == "Service" else kind, value)
     if kind != "AWS" or value == "*":
         return value
     bound = _bind_aws(reader, value)
@@ -82,7 +100,7 @@ def _bind(reader: Reader, kind: str, value: str) -> str:
 def _bind_aws(reader: Reader, value: str) -> str | None:
     """What an `AWS` principal is kept as, None if there's no such principal."""
     if _ACCOUNT.fullmatch(value):
-        return f"arn:aws:iam::{value}:root"
+        return f"arn:aws:iam::{value}:root" if is_account(reader, value) else None
     if _UNIQUE_ID.fullmatch(value):
         return value if isinstance(records.by_unique_id(reader, value), User | Role) else None
     parts = value.split(":", 5)
@@ -91,7 +109,7 @@ def _bind_aws(reader: Reader, value: str) -> str | None:
     service, account_id, resource = parts[2], parts[4], parts[5]
     if service == "iam":
         if resource == "root":
-            return value
+            return value if is_account(reader, account_id) else None
         entity = records.entity_at(reader, value)
         return None if entity is None else entity.unique_id
     if service == "sts":
@@ -99,7 +117,7 @@ def _bind_aws(reader: Reader, value: str) -> str | None:
         if len(names) == 3 and names[0] == "assumed-role" and _SESSION_NAME.fullmatch(names[2]):
             return None if records.role_named(reader, account_id, names[1]) is None else value
         if len(names) == 2 and names[0] == "federated-user" and _SESSION_NAME.fullmatch(names[1]):
-            return value
+            return value if is_account(reader, account_id) else None
     return None
 
 

@@ -52,7 +52,7 @@ def create_role(call: Call, params: Params) -> Result:
         path=params.get("Path") or "/",
         unique_id=new_unique_id("AROA"),
         created_at=int(call.app.clock.now_seconds()),
-        trust_policy=documents.bound_trust_policy(call.tx, params["AssumeRolePolicyDocument"]),
+        trust_policy=documents.bound_trust_policy(call.tx, call.account_id, params["AssumeRolePolicyDocument"]),
         description=params.get("Description") or "",
         max_session_seconds=params.get("MaxSessionDuration") or 3600,
         tags=checked_tags({}, params.get("Tags") or []),
@@ -114,7 +114,7 @@ def update_assume_role_policy(call: Call, params: Params) -> None:
     """Another trust policy, at most 2,048 characters without whitespace. Sessions already given are not ended."""
     role = entities.require_role(call.tx, call.account_id, params["RoleName"])
     refuse_protected(role)
-    role.trust_policy = documents.bound_trust_policy(call.tx, params["PolicyDocument"])
+    role.trust_policy = documents.bound_trust_policy(call.tx, call.account_id, params["PolicyDocument"])
     records.save(call.tx, role)
     call.resources.append(("AWS::IAM::Role", role.arn))
 

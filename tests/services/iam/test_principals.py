@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import unquote
 
@@ -10,7 +11,8 @@ import pytest
 from desk import Desk, Key, policy, refused, trust
 
 from freehold.authorization import document as document_
-from freehold.services.iam import records
+from freehold.authorization.principal_element import canonical_id
+from freehold.services.iam import aws_managed, records, service_linked, service_principals
 from freehold.services.iam.principals import InvalidPrincipal, to_arns, to_unique_ids
 
 
@@ -18,6 +20,10 @@ def document(*principals: Any, element: str = "Principal", kind: str = "AWS") ->
     named = principals[0] if len(principals) == 1 else list(principals)
     statement = {"Effect": "Deny", element: {kind: named}, "Action": "*", "Resource": "*"}
     return policy(statement)
+
+
+def trusting(principal: dict[str, str], action: str = "sts:AssumeRole") -> str:
+    return policy({"Effect": "Allow", "Principal": principal, "Action": action})
 
 
 def stored(text: str, element: str = "Principal", kind: str = "AWS") -> Any:
@@ -93,6 +99,9 @@ def test_the_id_of_what_is_gone_is_shown_and_cannot_be_written_again(
         "arn:aws:iam::{account}:policy/p",
         "arn:aws:iam::{account}:user/../root",
         "arn:aws:iam::999999999999:user/staff/alice",
+        "arn:aws:iam::999999999999:root",
+        "arn:aws:sts::999999999999:federated-user/fred",
+        "999999999999",
         "arn:aws:iam:us-east-1:{account}:role/app",
         "arn:aws:iam::12345:root",
         "arn:aws:iam::{account}:root/",
@@ -118,17 +127,23 @@ def test_principals_that_do_not_exist_are_refused(desk: Desk, root: Key, ids: di
 @pytest.mark.parametrize(
     ("kind", "principal", "accepted"),
     [
-        ("AWS", "arn:aws:iam::123456789012:root", True),
-        ("AWS", "arn:aws:sts::123456789012:federated-user/fred", True),
+        ("AWS", "arn:aws:iam::{account}:root", True),
+        ("AWS", "arn:aws:sts::{account}:federated-user/fred", True),
         ("Service", "ec2.amazonaws.com", True),
         ("Service", "s3.us-east-1.amazonaws.com", True),
+        ("Service", "*", True),
+        ("Service", "nope.amazonaws.com", False),
+        ("Service", "nope.us-east-1.amazonaws.com", False),
+        ("Service", "amazonaws.com", False),
         ("Service", "example.com", False),
         ("Service", "amazonaws.com.example.com", False),
         ("Federated", "accounts.google.com", True),
-        ("CanonicalUser", "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be", True),
+        ("CanonicalUser", "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be", False),
+        ("CanonicalUser", "{canonical}", True),
     ],
 )
-def test_principals_that_are_bound_to_nothing(desk: Desk, kind: str, principal: str, accepted: bool) -> None:
+def test_principals_that_are_bound_to_nothing(desk: Desk, root: Key, kind: str, principal: str, accepted: bool) -> None:
+    principal = principal.replace("{account}", root.account).replace("{canonical}", canonical_id(root.account))
     reader, text = desk.worker.records.reader(), document(principal, kind=kind)
     if accepted:
         assert stored(to_unique_ids(reader, text), kind=kind) == principal
@@ -148,15 +163,15 @@ def test_a_trust_policy_with_an_unknown_principal_is_refused(root: Key) -> None:
     [
         ("accounts.google.com", True),
         ("cognito-identity.amazonaws.com", True),
-        ("arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/AB12", True),
-        ("arn:aws:iam::123456789012:saml-provider/my.corp_1-a", True),
+        ("arn:aws:iam::{account}:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/AB12", True),
+        ("arn:aws:iam::{account}:saml-provider/my.corp_1-a", True),
         ("localhost", False),
         ("https://idp.example.com", False),
         ("oidc-provider/idp.example.com", False),
         ("arn:aws:iam::1234:oidc-provider/idp.example.com", False),
-        ("arn:aws:iam::123456789012:oidc-provider/", False),
-        ("arn:aws:iam::123456789012:user/alice", False),
-        ("arn:aws:iam::123456789012:saml-provider/a/b", False),
+        ("arn:aws:iam::{account}:oidc-provider/", False),
+        ("arn:aws:iam::{account}:user/alice", False),
+        ("arn:aws:iam::{account}:saml-provider/a/b", False),
     ],
 )
 def test_a_trust_policys_identity_provider_is_a_domain_or_a_providers_arn(root: Key, name: str, accepted: bool) -> None:
@@ -165,7 +180,7 @@ def test_a_trust_policys_identity_provider_is_a_domain_or_a_providers_arn(root: 
             "Version": "2012-10-17",
             "Statement": {
                 "Effect": "Allow",
-                "Principal": {"Federated": name},
+                "Principal": {"Federated": name.replace("{account}", root.account)},
                 "Action": "sts:AssumeRoleWithWebIdentity",
                 "Condition": {"StringEquals": {"cognito-identity.amazonaws.com:aud": "pool"}},
             },
@@ -187,3 +202,69 @@ def test_a_role_may_trust_itself_once_it_exists(desk: Desk, root: Key, ids: dict
     role = records.role_named(desk.worker.records.reader(), root.account, "app")
     assert role is not None
     assert stored(role.trust_policy) == [ids["role"]]
+
+
+def test_a_role_trusts_no_identity_provider_of_another_account(root: Key) -> None:
+    """AWS refuses the provider's ARN when its account isn't the role's."""
+    for kind in ("oidc-provider/idp.example.com", "saml-provider/corp"):
+        provider = f"arn:aws:iam::999999999999:{kind}"
+        text = trusting({"Federated": provider}, "sts:AssumeRoleWithWebIdentity")
+        with refused("MalformedPolicyDocument", f'Invalid principal in policy: "FEDERATED":"{provider}"'):
+            root("CreateRole", RoleName="app", AssumeRolePolicyDocument=text)
+
+
+def test_an_unknown_service_is_refused_in_awss_words(root: Key) -> None:
+    text = trusting({"Service": "tagging2.amazonaws.com"})
+    with refused("MalformedPolicyDocument", 'Invalid principal in policy: "SERVICE":"tagging2.amazonaws.com"'):
+        root("CreateRole", RoleName="app", AssumeRolePolicyDocument=text)
+
+
+def test_an_account_that_was_made_can_be_trusted_and_one_that_was_not_cannot(desk: Desk, root: Key) -> None:
+    other = desk.account("other")
+    root("CreateRole", RoleName="app", AssumeRolePolicyDocument=trust(other.account))
+    with refused("MalformedPolicyDocument", 'Invalid principal in policy: "AWS":"123412341234"'):
+        root("UpdateAssumeRolePolicy", RoleName="app", PolicyDocument=trust("123412341234"))
+
+
+NAMES = [  # name, whether a service could have it
+    ("lambda.amazonaws.com", True),
+    ("edgelambda.amazonaws.com", True),
+    ("delivery.logs.amazonaws.com", True),
+    ("vpc-flow-logs.amazonaws.com", True),
+    ("logs.us-east-1.amazonaws.com", True),
+    ("logs.us-gov-west-1.amazonaws.com", True),
+    ("s3.ap-southeast-5.amazonaws.com", True),
+    ("replicator.lambda.amazonaws.com", True),
+    ("a-new-part.lambda.amazonaws.com", True),
+    ("ec2.amazonaws.com.cn", True),
+    ("member.org.stacksets.cloudformation.amazonaws.com", True),
+    ("alexa-appkit.amazon.com", True),
+    ("lambda", False),
+    ("Lambda.amazonaws.com", False),
+    ("lambda.amazon.com", False),
+    ("lambda.amazonaws.com.evil.example", False),
+    ("lambda.nowhere.amazonaws.com", False),
+    (".amazonaws.com", False),
+    ("us-east-1.amazonaws.com", False),
+    ("a." * 40 + "amazonaws.com", False),
+    ("lambda.amazonaws.com\n", False),
+]
+
+
+@pytest.mark.parametrize(("name", "there"), NAMES)
+def test_what_can_be_a_service(name: str, there: bool) -> None:
+    assert service_principals.exists(name) is there
+
+
+def test_every_service_with_a_service_linked_role_can_be_trusted() -> None:
+    assert [name for name in service_linked.kinds() if not service_principals.exists(name)] == []
+
+
+def test_every_service_that_a_managed_policy_of_aws_names_exists() -> None:
+    named = {
+        value
+        for policy_ in aws_managed.every().values()
+        for value in re.findall(r'"((?:[a-z0-9-]+\.)+amazonaws\.com)"', aws_managed.document(policy_))
+    }
+    assert len(named) > 100
+    assert [name for name in sorted(named) if not service_principals.exists(name)] == []
