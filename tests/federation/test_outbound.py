@@ -226,3 +226,62 @@ def test_a_deployments_own_tokens_assume_no_roles_in_it(ours: Principal) -> None
     sts = ours.client("sts", config=Config(signature_version=UNSIGNED))
     with fails("InvalidIdentityToken", 400, "cannot be used to assume roles here"):
         sts.assume_role_with_web_identity(RoleArn=role, RoleSessionName="session", WebIdentityToken=token)
+
+
+# Rotation
+
+
+def test_keys_are_rotated_and_no_token_ever_lacks_its_published_key(authority: Authority) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = [
+        f"--port={port}",
+        f"--public-url=https://localhost:{port}",
+        f"--tls-cert={authority.certificate}",
+        f"--tls-key={authority.key}",
+    ]
+    with server(options=options, ca_bundle=str(authority.bundle)) as running:
+        ours = running.new_account()
+        issuer = ours.iam.enable_outbound_web_identity_federation()["IssuerIdentifier"]
+        worker = ours.new_user("worker", allow("sts:GetWebIdentityToken"))
+
+        def published() -> dict[str, Any]:
+            return {key["kid"]: key for key in fetched(f"{issuer}/.well-known/jwks.json", authority)["keys"]}
+
+        def token(algorithm: str) -> str:
+            asked = {"Audience": [AUDIENCE], "SigningAlgorithm": algorithm, "DurationSeconds": 3600}
+            given: str = worker.sts.get_web_identity_token(**asked)["WebIdentityToken"]
+            return given
+
+        def by_published(given: str) -> str:
+            header = jwt.get_unverified_header(given)
+            key = jwt.PyJWK(published()[header["kid"]])
+            # The token's times are the deployment's, whose clock was moved.
+            unmoved = {"verify_iat": False, "verify_exp": False}
+            jwt.decode(given, key, algorithms=[header["alg"]], audience=AUDIENCE, options=unmoved)
+            return str(header["kid"])
+
+        for algorithm in ("RS256", "ES384"):
+            by_published(token(algorithm))
+        first = {algorithm: by_published(token(algorithm)) for algorithm in ("RS256", "ES384")}
+        assert set(published()) == set(first.values())
+        running.advance(days=28, hours=23)
+        assert set(published()) == set(first.values())
+        running.advance(hours=2)  # a day before they are changed, the next ones are known
+        assert len(published()) == 4
+        assert {algorithm: by_published(token(algorithm)) for algorithm in first} == first
+        running.advance(hours=22)
+        last = [token(algorithm) for algorithm in first]
+        running.advance(hours=2)
+        second = {algorithm: by_published(token(algorithm)) for algorithm in first}
+        assert set(second.values()).isdisjoint(first.values())
+        assert [by_published(one) for one in last] == list(first.values())
+        running.advance(hours=24)
+        assert set(published()) == set(second.values())
+        running.advance(days=300)  # nobody looked for long: one change, with its day of notice
+        assert len(published()) == 4
+        assert {algorithm: by_published(token(algorithm)) for algorithm in second} == second
+        running.advance(days=1)
+        third = {algorithm: by_published(token(algorithm)) for algorithm in first}
+        assert set(third.values()).isdisjoint(second.values())
+        assert running.log() == ""

@@ -1,8 +1,8 @@
 """Outbound web identity federation: the account as an OpenID Connect issuer, whose tokens others can verify.
 
-Owns the account's issuer, its signing keys, and the two documents by which anybody verifies what was signed; STS signs
-(`GetWebIdentityToken`). An issuer keeps its URL and keys when it is disabled and enabled again, and its documents stay
-public, since tokens already given run on.
+Owns the account's issuer and the two documents by which anybody verifies what was signed; its keys are those of
+`outbound_keys`, and STS signs (`GetWebIdentityToken`). An issuer keeps its URL and keys when it is disabled and enabled
+again, and its documents stay public, since tokens already given run on.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_outbound.html
 """
 
@@ -14,26 +14,21 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from freehold.errors import NotImplementedByFreehold, aws_error
 from freehold.message import Request, Response
 from freehold.services.call import Call
+from freehold.services.iam import outbound_keys
 from freehold.services.iam.authorized import iam, on_account
+from freehold.services.iam.outbound_keys import ALGORITHMS, ISSUERS, Issuer, SigningKey
 from freehold.services.iam.records import Record
 from freehold.services.operation import Params, Result
 from freehold.storage.records import Reader, Table
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-
     from freehold.app import App
 
 PREFIX: Final = "/.tokens/"
 """Where issuers' documents are: no bucket's name begins with a full stop."""
-ALGORITHMS: Final = ("RS256", "ES384")
-_RSA_BITS: Final = 2048
 _KEPT_SECONDS: Final = 300
 _PATH: Final = re.compile(r"/\.tokens/([0-9a-f-]{36})/\.well-known/(openid-configuration|jwks\.json)", re.ASCII)
 
@@ -43,28 +38,10 @@ FeatureEnabled = aws_error(
 )
 
 
-class SigningKey(Record, kw_only=True):
-    key_id: str
-    algorithm: str
-    pem: str
-
-    def __repr__(self) -> str:
-        return f"SigningKey({self.key_id})"
-
-
-class Issuer(Record, kw_only=True):
-    account_id: str
-    issuer_id: str
-    created_at: int
-    enabled: bool = True
-    keys: list[SigningKey] = msgspec.field(default_factory=list)
-
-
 class IssuerName(Record, kw_only=True):
     account_id: str
 
 
-ISSUERS = Table("iam.outbound_issuers", Issuer, domain="iam")  # (account id)
 NAMES = Table("iam.outbound_issuer_names", IssuerName, domain="iam")  # (issuer id)
 
 
@@ -91,21 +68,7 @@ async def _new_keys(call: Call, params: Params) -> list[SigningKey]:
     """Keys for an account that has none yet. Making them takes a tenth of a second: in a thread."""
     if ISSUERS.get(call.reader, (call.account_id,)) is not None:
         return []
-    return await asyncio.get_running_loop().run_in_executor(call.app.pool, _made_keys)
-
-
-def _made_keys() -> list[SigningKey]:
-    from cryptography.hazmat.primitives.asymmetric import ec, rsa
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    def key(algorithm: str, private: RSAPrivateKey | EllipticCurvePrivateKey) -> SigningKey:
-        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return SigningKey(key_id=f"{algorithm}-{uuid.uuid4()}", algorithm=algorithm, pem=pem.decode("ascii"))
-
-    return [
-        key("RS256", rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)),
-        key("ES384", ec.generate_private_key(ec.SECP384R1())),
-    ]
+    return await asyncio.get_running_loop().run_in_executor(call.app.pool, outbound_keys.made)
 
 
 @iam(
@@ -126,10 +89,11 @@ def enable_outbound_web_identity_federation(call: Call, params: Params) -> Resul
             keys=call.prepared,
         )
         NAMES.put(call.tx, (issuer.issuer_id,), IssuerName(account_id=call.account_id))
+        outbound_keys.plan(call.tx, issuer)
     elif issuer.enabled:
         raise FeatureEnabled
     issuer.enabled = True
-    ISSUERS.put(call.tx, (call.account_id,), issuer)
+    outbound_keys.save(call.tx, issuer)
     return {"IssuerIdentifier": url_of(call.app, issuer)}
 
 
@@ -140,7 +104,7 @@ def disable_outbound_web_identity_federation(call: Call, params: Params) -> None
     if issuer is None:
         raise FeatureDisabled
     issuer.enabled = False
-    ISSUERS.put(call.tx, (call.account_id,), issuer)
+    outbound_keys.save(call.tx, issuer)
 
 
 @iam("GetOutboundWebIdentityFederationInfo", on_account("GetOutboundWebIdentityFederationInfo"))

@@ -15,11 +15,12 @@ from freehold.authorization.context_keys import iso
 from freehold.authorization.permission import Permission
 from freehold.errors import aws_error
 from freehold.services.call import Call
-from freehold.services.iam.outbound_federation import ALGORITHMS, enabled_issuer, url_of
+from freehold.services.iam import outbound_keys
+from freehold.services.iam.outbound_federation import enabled_issuer, url_of
+from freehold.services.iam.outbound_keys import ALGORITHMS, Issuer
 from freehold.services.operation import Params, Result, operation
 from freehold.services.sts import sessions
 from freehold.services.sts.errors import ValidationError
-from freehold.storage.records import Reader
 
 _DEFAULT_SECONDS: Final = 300
 _MOST_PAYLOAD_BYTES: Final = 8192
@@ -85,7 +86,7 @@ def get_web_identity_token(call: Call, params: Params) -> Result:
     if len(json.dumps(claims)) > _MOST_PAYLOAD_BYTES:
         raise TooLarge
     return {
-        "WebIdentityToken": _signed(call, algorithm, claims),
+        "WebIdentityToken": _signed(call, algorithm, issuer, claims),
         "Expiration": datetime.fromtimestamp(expires, UTC),
     }
 
@@ -109,20 +110,17 @@ def _about(call: Call, params: Params) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value}
 
 
-def _signed(call: Call, algorithm: str, claims: dict[str, Any]) -> str:
+def _signed(call: Call, algorithm: str, issuer: Issuer, claims: dict[str, Any]) -> str:
     import jwt
 
-    key_id, key = call.cached(
-        "iam", ("outbound key", call.account_id, algorithm), lambda reader: _key(reader, call.account_id, algorithm)
-    )
-    return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": key_id})
+    key = outbound_keys.signing(issuer, algorithm, claims["iat"])
+    if key is None:
+        raise Disabled
+    private = call.cached("iam", ("outbound key", key.key_id), lambda _: _loaded(key.pem))
+    return jwt.encode(claims, private, algorithm=algorithm, headers={"kid": key.key_id})
 
 
-def _key(reader: Reader, account_id: str, algorithm: str) -> tuple[str, Any]:
+def _loaded(pem: str) -> Any:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    issuer = enabled_issuer(reader, account_id)
-    found = None if issuer is None else next((key for key in issuer.keys if key.algorithm == algorithm), None)
-    if found is None:
-        raise Disabled
-    return found.key_id, load_pem_private_key(found.pem.encode(), None)
+    return load_pem_private_key(pem.encode(), None)

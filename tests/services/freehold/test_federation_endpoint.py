@@ -1,4 +1,4 @@
-"""The federation endpoint as identity brokers call it: tokens, links, what is refused, what the trail and others see."""
+"""The federation endpoint as identity brokers call it: tokens, links, refusals, and what the trail sees."""
 
 from __future__ import annotations
 
