@@ -56,6 +56,15 @@ class Settings:
     """Certificate authorities (PEM) that identity providers' certificates are verified with, beside the system's."""
     public_url: str = ""
     """`https://HOST[:PORT]` under which others reach this server: the base of issuers of outbound tokens."""
+    hsm_tokens: tuple[tuple[str, str], ...] = ()
+    """Tokens for custom key stores: (cluster id, PKCS#11 URI), see docs/key-stores.md."""
+    xks_resolve: tuple[tuple[str, str, int], ...] = ()
+    """Where external key store proxies are really reached: (host, address, port). Such an address alone may be inside
+    one's own network."""
+    xks_ca: Path | None = None
+    """Certificate authorities (PEM) that those proxies' certificates are verified with, beside the system's."""
+    xks_timeout_milliseconds: int = 250
+    """How long an external key store proxy may take for one request, as AWS KMS has it."""
     graceful_seconds: int = 30
     """How long requests in flight may take to finish on SIGTERM."""
 

@@ -14,6 +14,7 @@ import traceback
 from binascii import hexlify
 from concurrent.futures import Executor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from freehold.audit import event
@@ -205,9 +206,17 @@ class Pipeline:
             call.require(permission)
         if operation.prepare is not None:
             await operation.prepare(call, params)
-        if operation.writes:
-            return await app.records.submit_async(_writing(call))
-        result = operation.handler(call, params) or {}
+        while True:
+            try:
+                if operation.writes:
+                    return await app.records.submit_async(_writing(call))
+                if call.elsewhere is None:
+                    result = operation.handler(call, params) or {}
+                else:
+                    result = await call.elsewhere(partial(operation.handler, call, params)) or {}
+                break
+            except AnsweredElsewhere as asked:
+                await self._ask(call, asked)
         await self.app.audit.write([*call.events, *event.build(call, result, None)])
         return result
 
@@ -247,12 +256,36 @@ class Pipeline:
             raise RuntimeError(f"{name} writes; use invoke_write")
         try:
             self._authorize(call)
-            result = call.operation.handler(call, params) or {}
+            if call.elsewhere is None:
+                result = call.operation.handler(call, params) or {}
         except AwsError as error:
             parent.events.extend((*call.events, *event.build(call, None, error)))
             raise
+        if call.elsewhere is not None:
+            return _answered(parent, call)
         parent.events.extend((*call.events, *event.build(call, result, None)))
         return result
+
+    async def invoke_async(self, parent: Call, name: str, params: Params, *, via: str) -> Result:
+        """As `invoke`, for a coroutine. See `Call.invoke_async`."""
+        try:
+            return self.invoke(parent, name, params, via=via)
+        except AnsweredElsewhere as asked:
+            await self._ask(parent, asked)
+            return _answered(parent, asked.call)
+
+    async def _ask(self, parent: Call, asked: AnsweredElsewhere) -> None:
+        """Make a call elsewhere, and keep its events and its answer (or its refusal) for `parent`."""
+        call = asked.call
+        assert call.elsewhere is not None
+        result: Result | None = None
+        refusal: AwsError | None = None
+        try:
+            result = await call.elsewhere(partial(call.operation.handler, call, call.params)) or {}
+        except AwsError as error:
+            refusal = error
+        parent.events.extend((*call.events, *event.build(call, result, refusal)))
+        parent.answers = {**(parent.answers or {}), asked.question: refusal or result or {}}
 
     async def invoke_write(self, parent: Call, name: str, params: Params, *, via: str) -> Result:
         """Call a writing operation for `parent`'s caller in a transaction of its own. See `Call.invoke_write`."""
@@ -306,6 +339,27 @@ def _admit(call: Call, who: Authenticated) -> None:
     if who.kind != "anonymous":
         call.app.last_uses.note(who.principal, call.operation.service, call.region, now_seconds)
     call.context = of_request(request, region=call.region, now_seconds=now_seconds, endpoint=endpoint)
+
+
+class AnsweredElsewhere(Exception):
+    """An authorized call that has to wait for others, made by a handler: it begins again with the answer."""
+
+    def __init__(self, call: Call, question: str) -> None:
+        super().__init__(call.operation.name)
+        self.call = call
+        self.question = question
+
+
+def _answered(parent: Call, call: Call) -> Result:
+    """The answer that a call for `parent` has had. Raises its AwsError, and AnsweredElsewhere for the first asking."""
+    question = f"{call.operation.name} {sorted(call.params.items())!r}"
+    answers = parent.answers
+    if answers is None or question not in answers:
+        raise AnsweredElsewhere(call, question)
+    answer = answers[question]
+    if isinstance(answer, AwsError):
+        raise answer
+    return answer
 
 
 def _writing(call: Call) -> Any:

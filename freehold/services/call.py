@@ -5,12 +5,13 @@ The same class serves a client's request and a service's call of another service
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.authorization.principal import Principal
+from freehold.errors import AwsError
 from freehold.services.operation import Operation, Params, Result
 from freehold.storage.records import Reader, Transaction
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from freehold.message import Request
 
 T = TypeVar("T")
+Elsewhere = Callable[[Callable[[], Result | None]], Awaitable[Result | None]]
+"""Runs a handler in a thread, and waits for it within a time of its own."""
 
 
 class Call:
@@ -30,9 +33,11 @@ class Call:
 
     __slots__ = (
         "account_id",
+        "answers",
         "app",
         "context",
         "decisions",
+        "elsewhere",
         "endpoint",
         "events",
         "noted",
@@ -88,6 +93,10 @@ class Call:
         self.resources: list[tuple[str, str]] = []
         """(type, ARN) of what was touched, for the audit event: `("AWS::KMS::Key", arn)`."""
         self.decisions: list[Decision] = []
+        self.elsewhere: Elsewhere | None = None
+        """Where the handler runs instead of on the event loop, since it waits for others (a key store)."""
+        self.answers: dict[str, Result | AwsError] | None = None
+        """What calls that were made elsewhere for this one's handler came to."""
         self.endpoint: PolicySet | None = None
         """The policy of the VPC endpoint that the request came through. A service's own calls don't go through it."""
 
@@ -123,8 +132,13 @@ class Call:
     def invoke(self, name: str, params: Params, *, via: str) -> Result:
         """Call another service as this caller, through service `via` (`"s3"`): authorization, key policies, grants
         and the audit apply, with `kms:ViaService` and `aws:ViaAWSService` set. Reading operations only; raises the
-        AwsError of the call. Synchronous; usable from any thread."""
+        AwsError of the call. For handlers, which may be begun again: where the call has to wait for others (a key in
+        a custom key store), the handler is left for that long. Coroutines use `invoke_async`."""
         return self.app.pipeline.invoke(self, name, params, via=via)
+
+    async def invoke_async(self, name: str, params: Params, *, via: str) -> Result:
+        """As `invoke`, for coroutines (`prepare`)."""
+        return await self.app.pipeline.invoke_async(self, name, params, via=via)
 
     async def invoke_write(self, name: str, params: Params, *, via: str) -> Result:
         """As `invoke`, for an operation that writes; its own transaction is durable when this returns."""

@@ -136,7 +136,7 @@ async def _copy(
 ) -> Taken | None:
     """These bytes of the source, sealed under `into` (data key, context); None when it was replaced meanwhile."""
     app = call.app
-    key = encryption.open_data_key(
+    key = await encryption.opened_data_key(
         call, source.bucket.name, source.key, source.record.object_id, source.record.encryption
     )
     body = open_body(call, source.bucket, source.key, source.record, key, first, length)
@@ -275,7 +275,9 @@ async def _copy_part(call: Call, params: Params) -> None:
             raise InvalidRequest(
                 f"The specified copy source is larger than the maximum allowable size for a copy source: {MOST_BYTES}"
             )
-        data_key = encryption.open_data_key(call, bucket.name, params["Key"], upload.object_id, upload.encryption)
+        data_key = await encryption.opened_data_key(
+            call, bucket.name, params["Key"], upload.object_id, upload.encryption
+        )
         part_id = secrets.token_hex(8)
         into = (data_key, part_context_of(upload.object_id, params["UploadId"], number, part_id))
         sse_s3 = upload.encryption.algorithm == encryption.SSE_S3

@@ -28,7 +28,7 @@ from freehold.storage.records import CorruptRecord
 if TYPE_CHECKING:
     from freehold.app import App
     from freehold.services.call import Call
-    from freehold.services.operation import Params, Result
+    from freehold.services.operation import Params
     from freehold.services.s3.access import Bucket
 
 SSE_S3, SSE_KMS = "AES256", "aws:kms"
@@ -122,33 +122,52 @@ async def new_data_key(call: Call, bucket: str, key: str, object_id: str, choice
         "KeySpec": "AES_256",
         "EncryptionContext": encryption_context(bucket, key, choice.bucket_key, choice.context),
     }
-    answer = _kms(call, "kms.GenerateDataKey", request)
+    try:
+        answer = await call.invoke_async("kms.GenerateDataKey", request, via="s3")
+    except AwsError as error:
+        raise from_kms(error) from None
     return answer["Plaintext"], Encryption(
         SSE_KMS, answer["CiphertextBlob"], answer["KeyId"], choice.bucket_key, choice.context
     )
 
 
 def open_data_key(call: Call, bucket: str, key: str, object_id: str, encryption: Encryption) -> bytes:
-    """The object's data key. With SSE-KMS this is the caller's kms:Decrypt; raises what KMS refuses."""
+    """The object's data key, for a handler. With SSE-KMS this is the caller's kms:Decrypt; raises what KMS refuses."""
     if encryption.algorithm == SSE_S3:
-        try:
-            return _sealer(call.app).open(encryption.wrapped, _bound_to(bucket, key, object_id))
-        except IntegrityError:
-            raise CorruptRecord("s3.objects: a wrapped data key does not open") from None
-    request = {
+        return _open_own(call, bucket, key, object_id, encryption)
+    try:
+        answer = call.invoke("kms.Decrypt", _to_decrypt(bucket, key, encryption), via="s3")
+    except AwsError as error:
+        raise from_kms(error) from None
+    plaintext: bytes = answer["Plaintext"]
+    return plaintext
+
+
+async def opened_data_key(call: Call, bucket: str, key: str, object_id: str, encryption: Encryption) -> bytes:
+    """As `open_data_key`, for a coroutine."""
+    if encryption.algorithm == SSE_S3:
+        return _open_own(call, bucket, key, object_id, encryption)
+    try:
+        answer = await call.invoke_async("kms.Decrypt", _to_decrypt(bucket, key, encryption), via="s3")
+    except AwsError as error:
+        raise from_kms(error) from None
+    plaintext: bytes = answer["Plaintext"]
+    return plaintext
+
+
+def _open_own(call: Call, bucket: str, key: str, object_id: str, encryption: Encryption) -> bytes:
+    try:
+        return _sealer(call.app).open(encryption.wrapped, _bound_to(bucket, key, object_id))
+    except IntegrityError:
+        raise CorruptRecord("s3.objects: a wrapped data key does not open") from None
+
+
+def _to_decrypt(bucket: str, key: str, encryption: Encryption) -> Params:
+    return {
         "KeyId": encryption.key_arn,
         "CiphertextBlob": encryption.wrapped,
         "EncryptionContext": encryption_context(bucket, key, encryption.bucket_key, encryption.context),
     }
-    plaintext: bytes = _kms(call, "kms.Decrypt", request)["Plaintext"]
-    return plaintext
-
-
-def _kms(call: Call, name: str, params: Params) -> Result:
-    try:
-        return call.invoke(name, params, via="s3")
-    except AwsError as error:
-        raise from_kms(error) from None
 
 
 def _bound_to(bucket: str, key: str, object_id: str) -> bytes:

@@ -128,7 +128,7 @@ async def _take_part(call: Call, params: Params) -> None:
             f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()},"
             f" actual checksum Type: {expected.algorithm.name.lower()}"
         )
-    data_key = encryption.open_data_key(call, bucket.name, params["Key"], upload.object_id, upload.encryption)
+    data_key = await encryption.opened_data_key(call, bucket.name, params["Key"], upload.object_id, upload.encryption)
     part_id = secrets.token_hex(8)
     sse_s3 = upload.encryption.algorithm == encryption.SSE_S3
     taken = await take_in(
@@ -197,7 +197,7 @@ def upload_part(call: Call, params: Params) -> Result:
 async def _check_key(call: Call, params: Params) -> None:
     bucket = bucket_of(call, params)
     upload = upload_at(call.reader, bucket, params["Key"], params["UploadId"])
-    encryption.open_data_key(call, bucket.name, params["Key"], upload.object_id, upload.encryption)
+    await encryption.opened_data_key(call, bucket.name, params["Key"], upload.object_id, upload.encryption)
     call.prepared = bucket
 
 
