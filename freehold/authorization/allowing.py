@@ -16,6 +16,9 @@ from freehold.authorization.changes import (
     Candidate,
     Change,
     is_all_of_a_service,
+    is_aws_managed,
+    is_service_linked,
+    is_services_own,
     literal,
     statements_of,
     what,
@@ -37,17 +40,19 @@ def for_a_missing_allow(current: Situation, decision: Decision) -> Iterator[Cand
     elif by == "identity":
         yield from _for_identity(current)
     elif by == "boundary" and current.boundary is not None:
-        yield _added(current, current.boundary, _allow(current), lambda to: replace(current, boundary=to))
+        yield _for_boundary(current, current.boundary)
     elif by == "session":
         yield _for_session(current)
     elif by == "endpoint" and current.endpoint is not None:
         yield _added(current, current.endpoint, _named_allow(current), lambda to: replace(current, endpoint=to))
-    elif by in ("resource", "key", "trust", "grant"):
+    elif by in ("resource", "key", "trust", "grant") and not is_services_own(current, current.resource_policy):
         yield _for_resource(current)
 
 
 def _for_identity(current: Situation) -> Iterator[Candidate]:
     """A statement for exactly this that lacks the resource gets it; otherwise a policy of its own."""
+    if is_service_linked(current.principal.issuer_arn):
+        return
     decision = current.decision()
     for one in current.identity:
         if one.origin.startswith("arn:"):
@@ -97,6 +102,26 @@ def _extended(current: Situation, one: Document, statement: Statement) -> Candid
     return change, replace(current, identity=identity)
 
 
+def _for_boundary(current: Situation, boundary: Document) -> Candidate:
+    if not is_aws_managed(boundary):
+        return _added(current, boundary, _allow(current), lambda to: replace(current, boundary=to))
+    raw = boundary.parsed()
+    document = {**raw, "Statement": [*statements_of(raw), _allow(current)]}
+    arn = current.principal.issuer_arn or current.principal.arn
+    change = Change(
+        "boundary",
+        boundary.origin,
+        "replace-policy",
+        f"Set a customer managed policy as the permissions boundary of {arn} in place of AWS's {boundary.origin}, "
+        f"with a statement that allows {what(current)}.",
+        (_allow(current),),
+        document=document,
+        warning=_everywhere(current),
+    )
+    own = Document("boundary", "", "").with_json(document)
+    return change, replace(current, boundary=own)
+
+
 def _for_levels(current: Situation, decision: Decision) -> Iterator[Candidate]:
     request = decision.request
     for number, (level, found) in enumerate(zip(current.scps, decision.policies.scps, strict=True)):
@@ -108,7 +133,7 @@ def _for_levels(current: Situation, decision: Decision) -> Iterator[Candidate]:
             documents = (*documents, to) if one is None else tuple(to if each is one else each for each in documents)
             return replace(current, scps=(*current.scps[:number], documents, *current.scps[number + 1 :]))
 
-        own = next((one for one in level if ":aws:policy/" not in one.origin), None)
+        own = next((one for one in level if not is_aws_managed(one)), None)
         where = f"level {number + 1} of {len(current.scps)} of the organization"
         if own is None:
             document = {"Version": "2012-10-17", "Statement": [_allow(current)]}
@@ -124,15 +149,20 @@ def _for_levels(current: Situation, decision: Decision) -> Iterator[Candidate]:
 
 
 def _for_session(current: Situation) -> Candidate:
-    if current.session:
-        first, *rest = current.session
-        change, changed = _added(current, first, _allow(current), lambda to: replace(current, session=(to, *rest)))
+    passed = current.session or ()
+    own = next((one for one in passed if not one.origin.startswith("arn:")), None)
+    if own is not None:
+
+        def put(to: Document) -> Situation:
+            return replace(current, session=tuple(to if each is own else each for each in passed))
+
+        change, changed = _added(current, own, _allow(current), put)
         return replace(change, words=f"Pass a session policy that also allows {what(current)}."), changed
     document = {"Version": "2012-10-17", "Statement": [_allow(current)]}
     new = Document("session", "", "").with_json(document)
     words = f"Pass a session policy that allows {what(current)}."
     change = Change("session", "", "new-policy", words, (_allow(current),), document=document)
-    return change, replace(current, session=(new,))
+    return change, replace(current, session=(*passed, new))
 
 
 def _for_resource(current: Situation) -> Candidate:

@@ -45,7 +45,8 @@ class Change:
     policy: str
     """The policy's ARN or name; empty for a new one and for a change of the request."""
     edit: str
-    """new-policy, add-statement, extend-resource, narrow-deny, exempt-principal, remove-statement, ask-differently."""
+    """new-policy, replace-policy (AWS's by one of one's own), detach-policy, add-statement, extend-resource,
+    narrow-deny, exempt-principal, remove-statement, ask-differently."""
     words: str
     statements: tuple[Mapping[str, Any], ...] = ()
     replaces: Mapping[str, Any] | None = None
@@ -56,6 +57,23 @@ class Change:
 
     def as_json(self) -> dict[str, Any]:
         return {key: value for key, value in asdict(self).items() if value not in ("", None, ())}
+
+
+def is_aws_managed(one: Document) -> bool:
+    """Whether AWS owns the document: customers attach and detach it, and never edit it."""
+    return one.origin.startswith(("arn:aws:iam::aws:", "arn:aws:organizations::aws:"))
+
+
+def is_service_linked(arn: str) -> bool:
+    """Whether the role is a service's own: neither its policies nor its trust policy are the customer's to edit."""
+    return ":role/aws-service-role/" in arn
+
+
+def is_services_own(current: Situation, one: Document | None) -> bool:
+    """Whether only a service may edit the resource's policy: its role's trust policy, an AWS managed key's policy."""
+    if current.kind == "trust":
+        return is_service_linked(current.resource)
+    return current.kind == "key" and one is not None and str(one.parsed().get("Id", "")).startswith("auto-")
 
 
 def literal(resource: str) -> str:

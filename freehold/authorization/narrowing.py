@@ -6,6 +6,7 @@ Pure; see `changes.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from freehold.authorization import asking
@@ -14,14 +15,16 @@ from freehold.authorization.changes import (
     Candidate,
     Change,
     document_of,
+    is_aws_managed,
     is_pattern,
+    is_services_own,
     listed,
     literal,
     put,
     statements_of,
     what,
 )
-from freehold.authorization.situation import Situation
+from freehold.authorization.situation import Document, Situation
 from freehold.authorization.statement import Statement
 
 
@@ -38,6 +41,11 @@ def around_a_deny(current: Situation, statement: Statement) -> Iterator[Candidat
     where = f"{statement.label} of the {NAMES[one.type]} {name}"
     arn = current.principal.issuer_arn or current.principal.arn
     shared = one.type not in ("identity", "session")
+    if is_aws_managed(one):
+        yield from _instead_of_awss(current, one, statement)
+        return
+    if one is current.resource_policy and is_services_own(current, one):
+        return
 
     def replaced(edit: str, by: list[dict[str, Any]], words: str, warning: str = "") -> Candidate:
         after = [*statements[: statement.index], *by, *statements[statement.index + 1 :]]
@@ -70,6 +78,36 @@ def around_a_deny(current: Situation, statement: Statement) -> Iterator[Candidat
         return  # an empty one would allow nothing, and none at all would allow everything
     words = f"Remove {where}."
     yield replaced("remove-statement", [], words, "everything else that it denied is no longer denied by it")
+
+
+def _instead_of_awss(current: Situation, one: Document, statement: Statement) -> Iterator[Candidate]:
+    """Candidates for a deny in one of AWS's policies: its document without the deny, as a policy of one's own; or, of
+    what doesn't allow anything either, that it goes."""
+    raw = one.parsed()
+    statements = statements_of(raw)
+    before = statements[statement.index]
+    left = [*statements[: statement.index], *statements[statement.index + 1 :]]
+    name = NAMES[one.type]
+    if left:
+        document = {**raw, "Statement": left}
+        words = (
+            f"Use a customer managed policy in place of AWS's {name} {one.origin}: the same without {statement.label}."
+        )
+        change = Change(
+            one.type,
+            one.origin,
+            "replace-policy",
+            words,
+            (),
+            before,
+            document,
+            warning="everything else that the statement denied is no longer denied by it",
+        )
+        yield change, put(current, one, replace(one, origin="").with_json(document))
+    elif one.type in ("identity", "scp", "rcp"):
+        words = f"Detach AWS's {name} {one.origin}."
+        warning = "everything else that it denied is no longer denied by it"
+        yield Change(one.type, one.origin, "detach-policy", words, (), before, warning=warning), put(current, one, None)
 
 
 def _without(statement: dict[str, Any], current: Situation, exempt_arn: str) -> list[dict[str, Any]] | None:

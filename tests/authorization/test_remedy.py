@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from freehold.authorization import cases
+from freehold.authorization.principal import Principal
 from freehold.authorization.remedy import remedy
+from freehold.authorization.situation import Document, Situation
 
 A = "111122223333"
 B = "444455556666"
@@ -221,3 +225,95 @@ def test_what_no_policy_can_allow_has_no_change() -> None:
     found = remedy(cases.situation(case | {"account_of_resource": A}))
     assert not found.enough
     assert "may never do this" in found.obstacle
+
+
+ROLE = f"arn:aws:iam::{A}:role/app"
+OF_AWS = "arn:aws:iam::aws:policy/"
+
+
+def denied(**more: Any) -> Situation:
+    """Alice's s3:GetObject, with documents as they are kept: with the ARNs of managed policies."""
+    case = {"request": {"principal": ALICE, "action": "s3:GetObject", "resource": f"{BUCKET}/q1"}}
+    return replace(cases.situation(case | {"account_of_resource": A}), **more)
+
+
+def kept(type_: Any, origin: str, raw: dict[str, Any]) -> Document:
+    return Document(type_, origin, json.dumps(raw))
+
+
+IDENTITY = kept("identity", f"{OF_AWS}AdministratorAccess", EVERYTHING)
+OTHERS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
+    # what, the documents, [(policy type, edit)]
+    (
+        "an allow for this action elsewhere, in AWS's policy",
+        {"identity": (kept("identity", f"{OF_AWS}Reports", policy(allow("s3:GetObject", f"{BUCKET}/q2"))),)},
+        [("identity", "new-policy")],
+    ),
+    (
+        "a boundary of AWS's",
+        {
+            "identity": (IDENTITY,),
+            "boundary": kept("boundary", f"{OF_AWS}job-function/Billing", policy(allow("aws:*"))),
+        },
+        [("boundary", "replace-policy")],
+    ),
+    (
+        "a session policy of AWS's",
+        {"identity": (IDENTITY,), "session": (kept("session", f"{OF_AWS}Reports", policy(allow("ec2:*"))),)},
+        [("session", "new-policy")],
+    ),
+    (
+        "a deny of AWS's",
+        {"identity": (IDENTITY, kept("identity", f"{OF_AWS}AWSDenyAll", policy(deny())))},
+        [("identity", "detach-policy")],
+    ),
+    (
+        "a deny beside others in AWS's policy",
+        {"identity": (IDENTITY, kept("identity", f"{OF_AWS}Mixed", policy(allow("ec2:*"), deny("s3:*"))))},
+        [("identity", "replace-policy")],
+    ),
+    (
+        "a level of the organization that has AWS's policies alone",
+        {
+            "identity": (IDENTITY,),
+            "scps": ((kept("scp", "arn:aws:organizations::aws:policy/x/p-Own", policy(allow("ec2:*"))),),),
+        },
+        [("scp", "new-policy")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "documents", "taken"), OTHERS, ids=[one[0] for one in OTHERS])
+def test_no_change_edits_a_policy_of_awss(what: str, documents: dict[str, Any], taken: list[tuple[str, str]]) -> None:
+    found = remedy(denied(**documents))
+    assert found.enough
+    assert [(change.policy_type, change.edit) for change in found.changes] == taken
+    for change in (*found.changes, *found.instead):
+        assert not is_of_aws(change.policy) or change.edit in ("replace-policy", "detach-policy")
+
+
+def is_of_aws(origin: str) -> bool:
+    return "::aws:policy" in origin
+
+
+def test_no_change_edits_the_policies_of_a_service_linked_role() -> None:
+    linked = f"arn:aws:iam::{A}:role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS"
+    session = Principal("role", A, f"arn:aws:sts::{A}:assumed-role/AWSServiceRoleForRDS/s", issuer_arn=linked)
+    found = remedy(denied(principal=session))
+    assert (found.enough, found.changes) == (False, ())
+    trusting = kept("trust", linked, policy({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}))
+    asked = denied(action="sts:AssumeRole", resource=linked, kind="trust", identity=(IDENTITY,))
+    for trust in (trusting, None):
+        found = remedy(replace(asked, resource_policy=trust))
+        assert (found.enough, found.changes) == (False, ())
+
+
+def test_no_change_edits_the_policy_of_an_aws_managed_key() -> None:
+    key = f"arn:aws:kms:us-east-1:{A}:key/1"
+    for statement in (allow("kms:DescribeKey", Principal={"AWS": A}), deny(Principal="*")):
+        own = kept("key", key, {**policy(statement), "Id": "auto-s3-2"})
+        asked = denied(action="kms:Decrypt", resource=key, kind="key", identity=(IDENTITY,), resource_policy=own)
+        found = remedy(asked)
+        assert not [change for change in found.changes if change.policy_type == "key"]
+        mine = replace(own, text=own.text.replace("auto-s3-2", "mine"))
+        assert {change.policy_type for change in remedy(replace(asked, resource_policy=mine)).changes} == {"key"}
