@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from freehold.authorization.context_keys import Context
 from freehold.authorization.principal import Principal, Session
 from freehold.authorization.principal_element import caller
 from freehold.authorization.vpc_endpoint import VpcEndpoint
+from freehold.errors import AwsError
 from freehold.message import Request
 from freehold.services.operation import REGISTRY
+from freehold.services.s3 import policy_check
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -190,3 +193,18 @@ def test_every_key_of_the_decision_stands_on_the_page() -> None:
             for key in layer:
                 prefix = key.partition("/")[0] + "/" if "/" in key else key
                 assert prefix in listed or key.startswith("kms:"), key
+
+
+def test_every_action_that_is_served_on_a_bucket_is_accepted_in_a_buckets_policy(asked: Asked) -> None:
+    """The shipped list of actions may be older than what is served: such an action must not be refused."""
+    checked = set()
+    for operation, action, resource in asked.rows:
+        if action.startswith("s3:") and action != "s3:ListAllMyBuckets" and resource.startswith("arn:aws:s3:::"):
+            bucket = resource.removeprefix("arn:aws:s3:::").partition("/")[0]
+            statement = {"Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource}
+            try:
+                policy_check.check(json.dumps({"Version": "2012-10-17", "Statement": [statement]}), bucket)
+            except AwsError as error:
+                pytest.fail(f"{operation}: {action} on {resource}: {error.message}")
+            checked.add(action)
+    assert len(checked) > 30, checked

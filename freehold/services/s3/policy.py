@@ -1,20 +1,18 @@
 """Bucket policies: Put, Get, Delete and whether one is public.
 
-A policy is checked when it is put: its actions are S3's, its resources lie in this bucket, its principals exist (and
-are kept as unique ids). Refuses public policies while BlockPublicPolicy is on.
+A policy is checked when it is put (`policy_check.py`); its principals exist and are kept as unique ids. Refuses public
+policies while BlockPublicPolicy is on.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html
 """
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from freehold.authorization import document
 from freehold.authorization.permission import Permission
 from freehold.services.iam import principals
 from freehold.services.operation import operation
-from freehold.services.s3 import checksums, publicness
+from freehold.services.s3 import checksums, policy_check, publicness
 from freehold.services.s3.access import bucket_of, on_bucket
 from freehold.services.s3.errors import (
     AccessDenied,
@@ -61,7 +59,7 @@ def put_bucket_policy(call: Call, params: Params) -> Result:
     text: str = params["Policy"]
     if len(text.encode()) > MAX_POLICY_BYTES:
         raise InvalidRequest(f"The policy is larger than the maximum allowed size of {MAX_POLICY_BYTES} bytes.")
-    check(text, bucket.name)
+    policy_check.check(text, bucket.name)
     try:
         stored = principals.to_unique_ids(call.tx, text)
     except principals.InvalidPrincipal as error:
@@ -120,34 +118,3 @@ def get_bucket_policy_status(call: Call, params: Params) -> Result:
 def _require_owner(call: Call, owner: str) -> None:
     if call.account_id != owner:
         raise MethodNotAllowed
-
-
-def check(text: str, bucket: str) -> None:
-    """Raise MalformedPolicy unless `text` is a resource policy for this bucket."""
-    try:
-        document.parse(text, "resource")
-    except document.MalformedPolicy as error:
-        raise MalformedPolicy(error.message) from None
-    statements: Any = json.loads(text).get("Statement", [])
-    for statement in statements if isinstance(statements, list) else [statements]:
-        _check_actions(statement)
-        _check_resources(statement, bucket)
-
-
-def _check_actions(statement: dict[str, Any]) -> None:
-    for element in ("Action", "NotAction"):
-        for action in _listed(statement.get(element, [])):
-            if action != "*" and not action.lower().startswith("s3:"):
-                raise MalformedPolicy("Policy has invalid action", Detail=str(action))
-
-
-def _check_resources(statement: dict[str, Any], bucket: str) -> None:
-    arn = f"arn:aws:s3:::{bucket}"
-    for element in ("Resource", "NotResource"):
-        for resource in _listed(statement.get(element, [])):
-            if resource != arn and not resource.startswith(arn + "/"):
-                raise MalformedPolicy("Policy has invalid resource", Detail=str(resource))
-
-
-def _listed(values: Any) -> list[Any]:
-    return values if isinstance(values, list) else [values]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from freehold.errors import AwsError
-from freehold.services.s3 import policy
+from freehold.services.s3 import policy_check
 
 GOOD = {
     "Effect": "Allow",
@@ -24,7 +24,7 @@ def text(**changes: Any) -> str:
 
 
 def test_a_policy_for_the_bucket_is_accepted() -> None:
-    policy.check(text(), "bucket")
+    policy_check.check(text(), "bucket")
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,15 @@ def test_a_policy_for_the_bucket_is_accepted() -> None:
         text(Resource=None, NotResource="arn:aws:s3:::other"),
         text(Action="ec2:RunInstances"),
         text(Action=["s3:GetObject", "kms:Decrypt"]),
+        text(Action="s3:Nope"),
+        text(Action=["s3:GetObject", "s3:HeadObject"]),
+        text(Action="s3:Nope*"),
+        text(Action="s3:ListAllMyBuckets"),
+        text(Action=None, NotAction="s3:Nope"),
+        text(Action="s3:ListBucket", Resource="arn:aws:s3:::bucket/*"),
+        text(Action="s3:GetObject", Resource="arn:aws:s3:::bucket"),
+        text(Action=["s3:GetObject", "s3:ListBucket"], Resource="arn:aws:s3:::bucket/*"),
+        text(Action="s3:*Object", Resource="arn:aws:s3:::bucket"),
         text(Principal=None),
         text(Effect="Maybe"),
         text(Surprise="x"),
@@ -50,5 +59,40 @@ def test_a_policy_for_the_bucket_is_accepted() -> None:
 )
 def test_anything_else_is_malformed(malformed: str) -> None:
     with pytest.raises(AwsError) as refused:
-        policy.check(malformed, "bucket")
+        policy_check.check(malformed, "bucket")
     assert refused.value.code == "MalformedPolicy"
+
+
+REFUSALS = [
+    ({"Action": "s3:Nope"}, "Policy has invalid action", "s3:Nope"),
+    ({"Action": ["s3:GetObject", "s3:Nope*"]}, "Policy has invalid action", "s3:Nope*"),
+    ({"Resource": "arn:aws:s3:::other/*"}, "Policy has invalid resource", "arn:aws:s3:::other/*"),
+    (
+        {"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::bucket/a"},
+        "Action does not apply to any resource(s) in statement",
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "message", "detail"), REFUSALS)
+def test_a_refusal_says_what_is_wrong(changes: dict[str, Any], message: str, detail: str | None) -> None:
+    with pytest.raises(AwsError) as refused:
+        policy_check.check(text(**changes), "bucket")
+    assert (refused.value.message, refused.value.members.get("Detail")) == (message, detail)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Action": "*"},
+        {"Action": "s3:*", "Resource": "arn:aws:s3:::bucket/*"},
+        {"Action": "s3:Get*", "Resource": "arn:aws:s3:::bucket"},
+        {"Action": "S3:GETOBJECT", "Resource": "arn:aws:s3:::bucket/a/${aws:userid}/*"},
+        {"Action": "s3:?etObject", "Resource": "arn:aws:s3:::bucket/*"},
+        {"Action": None, "NotAction": "s3:GetObject"},
+        {"Action": "s3:ListBucket", "Resource": None, "NotResource": "arn:aws:s3:::bucket/private/*"},
+    ],
+)
+def test_patterns_and_exceptions_are_accepted_where_some_action_applies(changes: dict[str, Any]) -> None:
+    policy_check.check(text(**changes), "bucket")
