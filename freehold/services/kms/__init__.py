@@ -3,7 +3,6 @@
 _ASYMMETRIC = "keys other than symmetric encryption keys are not served yet"
 _IMPORT = "importing key material is not served yet"
 _STORES = "custom key stores are not served yet"
-_REGIONS = "multi-Region keys are not served yet"
 
 NOT_IMPLEMENTED = {
     "ConnectCustomKeyStore": _STORES,
@@ -22,10 +21,8 @@ NOT_IMPLEMENTED = {
     "GetParametersForImport": _IMPORT,
     "GetPublicKey": _ASYMMETRIC,
     "ImportKeyMaterial": _IMPORT,
-    "ReplicateKey": _REGIONS,
     "Sign": _ASYMMETRIC,
     "UpdateCustomKeyStore": _STORES,
-    "UpdatePrimaryRegion": _REGIONS,
     "Verify": _ASYMMETRIC,
     "VerifyMac": _ASYMMETRIC,
 }

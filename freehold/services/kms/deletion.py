@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from freehold.authorization.permission import Permission
-from freehold.services.kms import grants, loaded, material, records, rotation, service_events, states
+from freehold.services.kms import grants, loaded, material, multi_region, records, rotation, service_events, states
 from freehold.services.kms.errors import ValidationException
 from freehold.services.kms.permissions import find, managing, on_key, request_context
 from freehold.services.kms.records import ALIASES, ALIASES_OF_KEY, COUNTS, KEYS, KEYS_OF_ACCOUNT, TOMBSTONES, Tombstone
@@ -41,6 +41,7 @@ def _may_schedule(call: Call, params: Params) -> list[Permission]:
 def schedule_key_deletion(call: Call, params: Params) -> Result:
     """Destroy a key when `PendingWindowInDays` (7-30, 30 by default) have passed; it is unusable from now on.
 
+    For a multi-Region primary key with replicas they count from the destruction of the last of these.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
     """
     days = params.get("PendingWindowInDays", MOST_DAYS)
@@ -52,8 +53,12 @@ def schedule_key_deletion(call: Call, params: Params) -> Result:
         )
     key = loaded.changeable(call, params["KeyId"], "ScheduleKeyDeletion")
     rotation.pause(call.tx, key)
-    key.state = states.PENDING_DELETION
     key.pending_window_days = days
+    if key.replica_regions and not key.is_replica:
+        key.state = states.PENDING_REPLICA_DELETION
+        records.save(call.tx, key)
+        return {"KeyId": key.arn, "KeyState": key.state, "PendingWindowInDays": days}
+    key.state = states.PENDING_DELETION
     key.deletion_at = float(int(call.app.clock.now_seconds()) + days * _DAY_SECONDS)
     records.plan(call.tx, key.deletion_at, "delete", key)
     records.save(call.tx, key)
@@ -99,6 +104,9 @@ def _destroy(tx: Transaction, key: Key, now: float) -> None:
     for alias in records.alias_names(tx, key.region, key.key_id):
         ALIASES.delete(tx, (key.account_id, key.region, alias))
         ALIASES_OF_KEY.delete(tx, (key.region, key.key_id, alias))
+    multi_region.leave(tx, key, now)
+    if key.manager == "CUSTOMER":
+        records.count_keys(tx, key.account_id, key.region, -1)
     COUNTS.delete(tx, (key.region, key.key_id))
     KEYS.delete(tx, (key.region, key.key_id))
     KEYS_OF_ACCOUNT.delete(tx, (key.account_id, key.region, key.key_id))

@@ -23,6 +23,7 @@ from freehold.services.kms.errors import (
     ValidationException,
     key_not_found,
 )
+from freehold.services.kms.identifiers import MULTI_REGION
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.permissions import using
 from freehold.services.kms.records import TOMBSTONES
@@ -84,12 +85,17 @@ def unseal(
 ) -> tuple[bytes, str]:
     """(plaintext, id of the material that it was under). Raises InvalidCiphertextException."""
     version = key.opened(call, header.backing_key_id)
-    if version is None or header[:3] != key.header[:3]:
+    if version is None or (header[:3] != key.header[:3] and not _related(key, header)):
         raise InvalidCiphertext
     try:
         return envelope.open_message(version[0], blob, context or {}), version[1]
     except InvalidBlob:
         raise InvalidCiphertext from None
+
+
+def _related(key: LoadedKey, header: Header) -> bool:
+    """Whether a blob that was sealed in another Region is of the same multi-Region key."""
+    return bool(key.record.primary_region) and header[1:3] == key.header[1:3]
 
 
 def _check_algorithm(params: Params, member: str) -> None:
@@ -107,7 +113,7 @@ def _header(blob: bytes) -> Header:
 
 def _key_of(call: Call, header: Header) -> LoadedKey:
     """The key that a blob says it's under. Its header is believed only once the blob has opened."""
-    if header.region != call.region:
+    if header.region != call.region and not header.key_id.startswith(MULTI_REGION):
         raise InvalidCiphertext
     key = loaded.by_id(call, header.key_id)
     if key is None:
@@ -152,7 +158,7 @@ def _opened(call: Call, params: Params, key: LoadedKey, header: Header | None, c
     blob = params["CiphertextBlob"]
     if header is None:
         header = _header(blob)
-        if header.key_id != key.key_id or header.region != key.region:
+        if header[:3] != key.header[:3] and not _related(key, header):
             raise IncorrectKey
     return unseal(call, key, blob, header, params.get(context))
 

@@ -13,6 +13,9 @@ from typing import Final, NamedTuple
 from freehold.services.kms.errors import InvalidArn, NotFound
 
 _KEY_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}", re.ASCII)
+MULTI_REGION: Final = "mrk-"
+"""What the ids of multi-Region keys begin with, and no other's do."""
+
 _ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
 _ALIAS: Final = re.compile(r"alias/[a-zA-Z0-9/_-]+", re.ASCII)
 
@@ -60,8 +63,8 @@ def is_alias(text: str) -> bool:
     return _ALIAS.fullmatch(text) is not None
 
 
-def new_key_id() -> str:
-    return str(uuid.uuid4())
+def new_key_id(*, multi_region: bool = False) -> str:
+    return f"{MULTI_REGION}{uuid.uuid4().hex}" if multi_region else str(uuid.uuid4())
 
 
 def new_material_id() -> str:

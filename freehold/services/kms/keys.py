@@ -1,21 +1,23 @@
 """KMS keys: made, described, listed, enabled, disabled.
 
-Serves keys of every spec in `specs.py` whose material is made here (`AWS_KMS`). Refuses the other origins, and
-multi-Region keys.
+Serves keys of every spec in `specs.py` whose material is made here (`AWS_KMS`). Refuses the other origins. What
+multi-Region keys have in common is in `multi_region.py`.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.errors import NotImplementedByFreehold
+from freehold.services.iam import service_linked
 from freehold.services.kms import (
     key_making,
     key_policies,
     loaded,
     material,
+    multi_region,
     paging,
     policies,
     records,
@@ -24,6 +26,7 @@ from freehold.services.kms import (
     states,
     tags,
 )
+from freehold.services.kms.errors import LimitExceeded
 from freehold.services.kms.identifiers import new_key_id
 from freehold.services.kms.permissions import on_account, on_key
 from freehold.services.kms.records import KEYS_OF_ACCOUNT, Key, Mark
@@ -33,6 +36,13 @@ if TYPE_CHECKING:
     from freehold.app import App
     from freehold.services.call import Call
     from freehold.storage.records import Transaction
+
+
+MOST_PER_REGION: Final = 100_000
+"""Customer managed keys of an account in a Region, each of related multi-Region keys counting where it is.
+
+https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html
+"""
 
 
 def metadata(key: Key) -> dict[str, Any]:
@@ -51,13 +61,17 @@ def metadata(key: Key) -> dict[str, Any]:
         "CustomerMasterKeySpec": key.spec,
         "KeySpec": key.spec,
         specs.MEMBERS[key.usage]: list(specs.of(key.spec).usages[key.usage]),
-        "MultiRegion": False,
+        "MultiRegion": bool(key.primary_region),
     }
+    if key.primary_region:
+        shown["MultiRegionConfiguration"] = multi_region.configuration(key)
     if key.spec == specs.SYMMETRIC and key.origin in ("AWS_KMS", "EXTERNAL") and key.material_id:
         # Only these keys have more than one material.
         shown["CurrentKeyMaterialId"] = key.material_id
     if key.state == states.PENDING_DELETION:
         shown["DeletionDate"] = datetime.fromtimestamp(key.deletion_at, UTC)
+    elif key.state == states.PENDING_REPLICA_DELETION:
+        shown["PendingDeletionWindowInDays"] = key.pending_window_days
     return shown
 
 
@@ -74,9 +88,13 @@ def _may_create(call: Call, params: Params) -> list[Permission]:
         context["kms:bypasspolicylockoutsafetycheck"] = "true" if params["BypassPolicyLockoutSafetyCheck"] else "false"
     new_tags = tags.read(params.get("Tags", []))
     context.update(tags.request_context(new_tags))
+    if params.get("MultiRegion"):
+        context["kms:multiregionkeytype"] = "PRIMARY"
     needed = [Permission("kms:CreateKey", "*", call.account_id, context)]
     if new_tags:
         needed.append(Permission("kms:TagResource", "*", call.account_id, context))
+    if params.get("MultiRegion"):
+        needed.append(service_linked.creation(call, multi_region.SERVICE))
     return needed
 
 
@@ -84,8 +102,6 @@ def _refuse_what_is_not_served(params: Params) -> None:
     origin = params.get("Origin", "AWS_KMS")
     if origin != "AWS_KMS":
         raise NotImplementedByFreehold(f"Keys with the origin {origin} are not implemented; use AWS_KMS.")
-    if params.get("MultiRegion"):
-        raise NotImplementedByFreehold("Multi-Region keys are not implemented; leave MultiRegion out.")
 
 
 async def _make_material(call: Call, params: Params) -> None:
@@ -111,7 +127,7 @@ def create_key(call: Call, params: Params) -> Result:
     spec, usage = specs.chosen(params)
     _refuse_what_is_not_served(params)
     key = Key(
-        key_id=new_key_id(),
+        key_id=new_key_id(multi_region=params.get("MultiRegion", False)),
         account_id=call.account_id,
         region=call.region,
         created_at=round(call.app.clock.now_seconds(), 3),
@@ -120,12 +136,15 @@ def create_key(call: Call, params: Params) -> Result:
         spec=spec.name,
         usage=usage,
         tags=tags.read(params.get("Tags", [])),
+        primary_region=call.region if params.get("MultiRegion") else "",
     )
     if "Policy" in params:
         key.policy = key_policies.accepted(
             call, key, params["Policy"], bypass=params.get("BypassPolicyLockoutSafetyCheck", False)
         )
     store(call.app, call.tx, key, raw=call.prepared)
+    if key.primary_region:
+        service_linked.ensure(call.tx, key.account_id, multi_region.SERVICE, now_seconds=key.created_at)
     call.resources.append(("AWS::KMS::Key", key.arn))
     return {"KeyMetadata": metadata(key)}
 
@@ -133,6 +152,15 @@ def create_key(call: Call, params: Params) -> Result:
 def store(app: App, tx: Transaction, key: Key, *, raw: bytes | None = None) -> None:
     """Write a new key with its first material: `raw`, or new material of its spec."""
     material.add(app, tx, key, key.created_at, raw=raw)
+    enter(tx, key)
+
+
+def enter(tx: Transaction, key: Key) -> None:
+    """Write a new key, which has its material. Raises LimitExceededException."""
+    if key.manager == "CUSTOMER" and records.count_keys(tx, key.account_id, key.region, 1) > MOST_PER_REGION:
+        raise LimitExceeded(
+            f"The account has {MOST_PER_REGION} customer managed keys in {key.region}, which is the limit."
+        )
     records.save(tx, key)
     KEYS_OF_ACCOUNT.put(tx, (key.account_id, key.region, key.key_id), Mark())
 

@@ -216,8 +216,10 @@ def _context(reader: Reader, record: Key) -> dict[str, ContextValue]:
         "kms:keyusage": record.usage,
         "kms:customermasterkeyusage": record.usage,
         "kms:keyorigin": record.origin,
-        "kms:multiregion": "false",
+        "kms:multiregion": "true" if record.primary_region else "false",
     }
+    if record.primary_region:
+        context["kms:multiregionkeytype"] = record.multi_region_type
     aliases = tuple(records.alias_names(reader, record.region, record.key_id))
     if aliases:
         context["kms:resourcealiases"] = aliases

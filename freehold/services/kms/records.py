@@ -51,9 +51,25 @@ class Key(Record, kw_only=True):
     import_secret: bytes = b""
     """Keys the names of imported material (`imported.py`); the same in every Region of a multi-Region key."""
 
+    primary_region: str = ""
+    """Of a multi-Region key: where its primary key is. Empty for a single-Region key."""
+    replica_regions: list[str] = []
+    """Of a multi-Region key: where its replica keys are; the same in every related key."""
+
     @property
     def arn(self) -> str:
         return build("kms", self.region, self.account_id, f"key/{self.key_id}")
+
+    @property
+    def is_replica(self) -> bool:
+        return self.primary_region not in ("", self.region)
+
+    @property
+    def multi_region_type(self) -> str:
+        """PRIMARY, REPLICA, or nothing for a single-Region key."""
+        if not self.primary_region:
+            return ""
+        return "REPLICA" if self.is_replica else "PRIMARY"
 
     def __repr__(self) -> str:
         return f"Key({self.key_id})"
@@ -151,6 +167,10 @@ class Counts(Record, kw_only=True):
     grants: int = 0
 
 
+class KeyCount(Record, kw_only=True):
+    keys: int = 0
+
+
 class Reference(Record, kw_only=True):
     key_id: str = ""
     grant_id: str = ""
@@ -162,6 +182,7 @@ class Mark(Record, kw_only=True):
 
 KEYS: Final = Table("kms.keys", Key, domain="kms")  # (region, key id)
 KEYS_OF_ACCOUNT: Final = Table("kms.keys_of_account", Mark, domain="kms")  # (account, region, key id)
+KEY_COUNTS: Final = Table("kms.key_counts", KeyCount)  # (account, region)
 MATERIALS: Final = Table("kms.materials", Material, domain="kms")  # (region, key id, number)
 IMPORTED: Final = Table("kms.imported", Imported, domain="kms")  # (region, key id, number)
 IMPORT_EPOCHS: Final = Table("kms.import_epochs", ImportEpoch)  # (days since the epoch)
@@ -221,6 +242,20 @@ def recount(tx: Transaction, key: Key, *, aliases: int = 0, grants: int = 0) -> 
     counts.aliases += aliases
     counts.grants += grants
     COUNTS.put(tx, (key.region, key.key_id), counts)
+
+
+def count_keys(tx: Transaction, account_id: str, region: str, change: int) -> int:
+    """How many customer managed keys an account has in a Region, after adding `change`."""
+    place = (account_id, region)
+    counted = KEY_COUNTS.get(tx, place)
+    if counted is None:
+        # Keys that were made before they were counted.
+        ids = [str(row[2]) for row, _ in KEYS_OF_ACCOUNT.scan(tx, place)]
+        found = (key_at(tx, region, key_id) for key_id in ids)
+        counted = KeyCount(keys=sum(key is not None and key.manager == "CUSTOMER" for key in found))
+    counted.keys += change
+    KEY_COUNTS.put(tx, place, counted)
+    return counted.keys
 
 
 def due(tx: Transaction, now: float, what: str, most: int) -> list[Key]:

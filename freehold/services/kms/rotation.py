@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from freehold.authorization.permission import Permission
-from freehold.services.kms import loaded, material, paging, records, service_events, states
+from freehold.services.kms import loaded, material, multi_region, paging, records, service_events, states
 from freehold.services.kms.errors import LimitExceeded
 from freehold.services.kms.permissions import find, managing, on_key, request_context
 from freehold.services.kms.records import MATERIALS, Key, Material
@@ -45,7 +45,8 @@ def pause(tx: Transaction, key: Key) -> None:
 
 
 def resume(tx: Transaction, key: Key) -> None:
-    if key.rotation_period_days:
+    """Put a key back on the sweeper's list; a replica's rotation is its primary's."""
+    if key.rotation_period_days and not key.is_replica:
         records.plan(tx, key.next_rotation_at, "rotate", key)
 
 
@@ -54,13 +55,14 @@ def rotate_due(app: App, tx: Transaction) -> None:
     """Rotate the keys whose time has come, at most 100 a call."""
     now = app.clock.now_seconds()
     for key in records.due(tx, now, "rotate", _AT_MOST_PER_SWEEP):
-        if key.state != states.ENABLED or not 0 < key.next_rotation_at <= now:
+        if key.state != states.ENABLED or key.is_replica or not 0 < key.next_rotation_at <= now:
             continue
         # However long nobody looked, one rotation is enough; the next is on the schedule's own days.
         period = key.rotation_period_days * _DAY_SECONDS
         material.add(app, tx, key, round(now, 3), "AUTOMATIC")
         key.next_rotation_at += (int((now - key.next_rotation_at) // period) + 1) * period
         resume(tx, key)
+        multi_region.synchronize(app, tx, key)
         records.save(tx, key)
         service_events.tell(app, tx, "RotateKey", key)
 
@@ -72,10 +74,12 @@ def rotate_key_on_demand(call: Call, params: Params) -> Result:
     https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html
     """
     key = loaded.changeable(call, params["KeyId"], "RotateKeyOnDemand")
+    multi_region.require_primary(key)
     if key.on_demand_rotations >= MOST_ON_DEMAND:
         raise LimitExceeded(f"{key.arn} has been rotated on demand {MOST_ON_DEMAND} times, which is the limit.")
     key.on_demand_rotations += 1
     material.add(call.app, call.tx, key, round(call.app.clock.now_seconds(), 3), "ON_DEMAND")
+    multi_region.synchronize(call.app, call.tx, key)
     records.save(call.tx, key)
     return {"KeyId": key.arn}
 
@@ -94,8 +98,10 @@ def enable_key_rotation(call: Call, params: Params) -> None:
     https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html
     """
     key = loaded.changeable(call, params["KeyId"], "EnableKeyRotation")
+    multi_region.require_primary(key)
     period = params.get("RotationPeriodInDays", DEFAULT_PERIOD_DAYS)
     schedule(call.tx, key, period, call.app.clock.now_seconds())
+    multi_region.synchronize(call.app, call.tx, key)
     records.save(call.tx, key)
 
 
@@ -106,8 +112,10 @@ def disable_key_rotation(call: Call, params: Params) -> None:
     https://docs.aws.amazon.com/kms/latest/APIReference/API_DisableKeyRotation.html
     """
     key = loaded.changeable(call, params["KeyId"], "DisableKeyRotation")
+    multi_region.require_primary(key)
     pause(call.tx, key)
     key.rotation_period_days, key.next_rotation_at = 0, 0.0
+    multi_region.synchronize(call.app, call.tx, key)
     records.save(call.tx, key)
 
 
@@ -119,7 +127,7 @@ def get_key_rotation_status(call: Call, params: Params) -> Result:
     """
     key = loaded.record_for(call, params["KeyId"], "kms:GetKeyRotationStatus", foreign=True)
     states.admit("GetKeyRotationStatus", key)
-    if not key.rotation_period_days or key.state == states.PENDING_DELETION:
+    if not key.rotation_period_days or key.state in states.TO_BE_DELETED:
         return {"KeyRotationEnabled": False, "KeyId": key.arn}
     return {
         "KeyRotationEnabled": True,
