@@ -1,19 +1,20 @@
-"""Encrypt, Decrypt, ReEncrypt: messages of up to 4,096 bytes under a symmetric key.
+"""Encrypt, Decrypt, ReEncrypt: messages of up to 4,096 bytes under a symmetric key, or what an RSA key takes.
 
-A message is sealed under a key of its own, derived from the backing key (docs/formats/kms-ciphertext.md). Whatever is
-wrong with a ciphertext or its encryption context, the answer is InvalidCiphertextException without a message.
+Under a symmetric key a message is sealed under a key of its own, derived from the backing key
+(docs/formats/kms-ciphertext.md). Whatever is wrong with a ciphertext or its encryption context, the answer is
+InvalidCiphertextException without a message.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.crypto import envelope
 from freehold.crypto.envelope import Header, InvalidBlob
-from freehold.services.kms import grant_tokens, loaded, states
+from freehold.services.kms import grant_tokens, loaded, rsa_encryption, states
 from freehold.services.kms.errors import (
-    AwsError,
     DryRun,
     IncorrectKey,
     InvalidCiphertext,
@@ -23,52 +24,17 @@ from freehold.services.kms.errors import (
     ValidationException,
     key_not_found,
 )
-from freehold.services.kms.identifiers import MULTI_REGION
+from freehold.services.kms.key_use import Prepared, may_use, usable, usable_for
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.permissions import using
 from freehold.services.kms.records import TOMBSTONES
+from freehold.services.kms.specs import ENCRYPT_DECRYPT
 from freehold.services.operation import Params, Result, operation
 
 if TYPE_CHECKING:
     from freehold.services.call import Call
 
 SYMMETRIC = "SYMMETRIC_DEFAULT"
-
-
-class Prepared(NamedTuple):
-    """What the permission function found, for the handler of the same call."""
-
-    key: LoadedKey
-    source: LoadedKey | None = None
-    """The key of a blob, or the one that the request says it's under."""
-    header: Header | None = None
-    """The blob's, where the key was found by it."""
-
-
-def may_use(call: Call, params: Params, action: str) -> list[Permission]:
-    """`action` on the key that `KeyId` names, with the encryption context."""
-    if "GrantTokens" in params:
-        grant_tokens.check(call, params["GrantTokens"])
-    located = loaded.locate(call, params["KeyId"], action)
-    key = located.key
-    call.resources.append(("AWS::KMS::Key", key.arn))
-    call.prepared = Prepared(key)
-    return [using(call, key, located.alias, action, params.get("EncryptionContext"))]
-
-
-def usable(key: LoadedKey, operation_name: str, params: Params) -> None:
-    """Raise unless the key's state admits the operation; end a dry run, for which all has been checked by then."""
-    if not key.enabled:
-        states.check(operation_name, key.record.state, key.arn)
-    if not key.symmetric:
-        raise wrong_usage(key, operation_name)
-    if params.get("DryRun"):
-        raise DryRun
-
-
-def wrong_usage(key: LoadedKey, operation_name: str) -> AwsError:
-    """The error of an operation that keys of this usage don't take part in."""
-    return InvalidKeyUsage(f"{key.arn} key usage is {key.record.usage} which is not valid for {operation_name}.")
 
 
 def seal(call: Call, key: LoadedKey, plaintext: bytes, context: dict[str, str] | None) -> bytes:
@@ -104,6 +70,11 @@ def _check_algorithm(params: Params, member: str) -> None:
         raise InvalidKeyUsage(f"Algorithm {algorithm} is incompatible with key spec {SYMMETRIC}.")
 
 
+def _algorithm_asked(params: Params, member: str) -> Mapping[str, ContextValue] | None:
+    """The condition key of what the request names. Symmetric keys have theirs without it."""
+    return {"kms:encryptionalgorithm": params[member]} if member in params else None
+
+
 def _header(blob: bytes) -> Header:
     try:
         return envelope.parse_header(blob)
@@ -113,7 +84,7 @@ def _header(blob: bytes) -> Header:
 
 def _key_of(call: Call, header: Header) -> LoadedKey:
     """The key that a blob says it's under. Its header is believed only once the blob has opened."""
-    if header.region != call.region and not header.key_id.startswith(MULTI_REGION):
+    if header.region != call.region:
         raise InvalidCiphertext
     key = loaded.by_id(call, header.key_id)
     if key is None:
@@ -138,7 +109,12 @@ def _source(call: Call, params: Params, member: str, action: str) -> tuple[Loade
     if named is None:
         if blob is None:
             raise ValidationException(f"{member} is required when there is no CiphertextBlob.")
-        header = _header(blob)
+        try:
+            header = _header(blob)
+        except InvalidCiphertext:
+            if params.get(f"{member[:-5]}EncryptionAlgorithm", SYMMETRIC) == SYMMETRIC:
+                raise
+            raise ValidationException(f"{member} is required to decrypt with an asymmetric key.") from None
         return _key_of(call, header), "", header
     try:
         located = loaded.locate(call, named, action)
@@ -164,16 +140,19 @@ def _opened(call: Call, params: Params, key: LoadedKey, header: Header | None, c
 
 
 def _may_encrypt(call: Call, params: Params) -> list[Permission]:
-    return may_use(call, params, "kms:Encrypt")
+    return may_use(call, params, "kms:Encrypt", _algorithm_asked(params, "EncryptionAlgorithm"))
 
 
 @operation("kms.Encrypt", permissions=_may_encrypt)
 def encrypt(call: Call, params: Params) -> Result:
     """Seal `Plaintext` (1-4,096 bytes) under a key, bound to `EncryptionContext` (8,192 characters at most).
 
+    An RSA key takes 190 to 470 bytes, needs `EncryptionAlgorithm`, and binds no context.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html
     """
     key: LoadedKey = call.prepared.key
+    if not key.symmetric:
+        return _encrypt_with_rsa(call, key, params)
     _check_algorithm(params, "EncryptionAlgorithm")
     usable(key, "Encrypt", params)
     return {
@@ -183,34 +162,56 @@ def encrypt(call: Call, params: Params) -> Result:
     }
 
 
+def _encrypt_with_rsa(call: Call, key: LoadedKey, params: Params) -> Result:
+    algorithm: str = params.get("EncryptionAlgorithm", SYMMETRIC)
+    rsa_encryption.checked(key, "Encrypt", algorithm, params.get("EncryptionContext"))
+    if params.get("DryRun"):
+        raise DryRun
+    ciphertext = rsa_encryption.encrypt(call, key, params["Plaintext"], algorithm)
+    return {"CiphertextBlob": ciphertext, "KeyId": key.arn, "EncryptionAlgorithm": algorithm}
+
+
 def _may_decrypt(call: Call, params: Params) -> list[Permission]:
     if "GrantTokens" in params:
         grant_tokens.check(call, params["GrantTokens"])
     key, alias, header = _source(call, params, "KeyId", "kms:Decrypt")
     call.resources.append(("AWS::KMS::Key", key.arn))
     call.prepared = Prepared(key, key, header)
-    return [using(call, key, alias, "kms:Decrypt", params.get("EncryptionContext"))]
+    more = _algorithm_asked(params, "EncryptionAlgorithm")
+    return [using(call, key, alias, "kms:Decrypt", params.get("EncryptionContext"), more)]
 
 
 @operation("kms.Decrypt", permissions=_may_decrypt, refuses=("Recipient",))
 def decrypt(call: Call, params: Params) -> Result:
     """Open a ciphertext blob. The key is the one that it says it's under; with `KeyId`, that one or none.
 
+    RSA's ciphertexts don't say: they need `KeyId` and `EncryptionAlgorithm`.
     The encryption context must be exactly the one of the sealing, in any order.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
     """
     key, _, header = call.prepared
+    if not key.symmetric:
+        return _decrypt_with_rsa(call, key, params)
     _check_algorithm(params, "EncryptionAlgorithm")
     if not key.enabled:
         states.check("Decrypt", key.record.state, key.arn)
-    if not key.symmetric:
-        raise wrong_usage(key, "Decrypt")
     if "DryRunModifiers" in params:
         raise DryRun
     plaintext, material_id = _opened(call, params, key, header, "EncryptionContext")
     if params.get("DryRun"):
         raise DryRun
     return {"KeyId": key.arn, "Plaintext": plaintext, "EncryptionAlgorithm": SYMMETRIC, "KeyMaterialId": material_id}
+
+
+def _decrypt_with_rsa(call: Call, key: LoadedKey, params: Params) -> Result:
+    algorithm: str = params.get("EncryptionAlgorithm", SYMMETRIC)
+    rsa_encryption.checked(key, "Decrypt", algorithm, params.get("EncryptionContext"))
+    if "DryRunModifiers" in params:
+        raise DryRun
+    plaintext = rsa_encryption.decrypt(call, key, params["CiphertextBlob"], algorithm)
+    if params.get("DryRun"):
+        raise DryRun
+    return {"KeyId": key.arn, "Plaintext": plaintext, "EncryptionAlgorithm": algorithm}
 
 
 def _may_reencrypt(call: Call, params: Params) -> list[Permission]:
@@ -222,10 +223,14 @@ def _may_reencrypt(call: Call, params: Params) -> list[Permission]:
     call.resources.append(("AWS::KMS::Key", source.arn))
     call.resources.append(("AWS::KMS::Key", key.arn))
     call.prepared = Prepared(key, source, header)
-    same: dict[str, ContextValue] = {"kms:reencryptonsamekey": "true" if source.arn == key.arn else "false"}
+    same = "true" if source.arn == key.arn else "false"
+    asked = [
+        {"kms:reencryptonsamekey": same, **(_algorithm_asked(params, member) or {})}
+        for member in ("SourceEncryptionAlgorithm", "DestinationEncryptionAlgorithm")
+    ]
     return [
-        using(call, source, source_alias, "kms:ReEncryptFrom", params.get("SourceEncryptionContext"), same),
-        using(call, key, located.alias, "kms:ReEncryptTo", params.get("DestinationEncryptionContext"), same),
+        using(call, source, source_alias, "kms:ReEncryptFrom", params.get("SourceEncryptionContext"), asked[0]),
+        using(call, key, located.alias, "kms:ReEncryptTo", params.get("DestinationEncryptionContext"), asked[1]),
     ]
 
 
@@ -237,24 +242,37 @@ def reencrypt(call: Call, params: Params) -> Result:
     https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html
     """
     key, source, header = call.prepared
-    _check_algorithm(params, "SourceEncryptionAlgorithm")
-    _check_algorithm(params, "DestinationEncryptionAlgorithm")
-    for one in (source, key):
-        if not one.enabled:
-            states.check("ReEncrypt", one.record.state, one.arn)
-        if not one.symmetric:
-            raise wrong_usage(one, "ReEncrypt")
+    from_algorithm: str = params.get("SourceEncryptionAlgorithm", SYMMETRIC)
+    to_algorithm: str = params.get("DestinationEncryptionAlgorithm", SYMMETRIC)
+    _check_reencryption(source, from_algorithm, params.get("SourceEncryptionContext"))
+    _check_reencryption(key, to_algorithm, params.get("DestinationEncryptionContext"))
     if "DryRunModifiers" in params:
         raise DryRun
-    plaintext, material_id = _opened(call, params, source, header, "SourceEncryptionContext")
+    material_id = ""
+    if source.symmetric:
+        plaintext, material_id = _opened(call, params, source, header, "SourceEncryptionContext")
+    else:
+        plaintext = rsa_encryption.decrypt(call, source, params["CiphertextBlob"], from_algorithm)
     if params.get("DryRun"):
         raise DryRun
-    return {
-        "CiphertextBlob": seal(call, key, plaintext, params.get("DestinationEncryptionContext")),
+    result: Result = {
         "SourceKeyId": source.arn,
         "KeyId": key.arn,
-        "SourceEncryptionAlgorithm": SYMMETRIC,
-        "DestinationEncryptionAlgorithm": SYMMETRIC,
-        "SourceKeyMaterialId": material_id,
-        "DestinationKeyMaterialId": key.record.material_id,
+        "SourceEncryptionAlgorithm": from_algorithm,
+        "DestinationEncryptionAlgorithm": to_algorithm,
     }
+    if source.symmetric:
+        result["SourceKeyMaterialId"] = material_id
+    if key.symmetric:
+        result["CiphertextBlob"] = seal(call, key, plaintext, params.get("DestinationEncryptionContext"))
+        result["DestinationKeyMaterialId"] = key.record.material_id
+    else:
+        result["CiphertextBlob"] = rsa_encryption.encrypt(call, key, plaintext, to_algorithm)
+    return result
+
+
+def _check_reencryption(key: LoadedKey, algorithm: str, context: Mapping[str, str] | None) -> None:
+    if key.symmetric:
+        usable_for(key, "ReEncrypt", ENCRYPT_DECRYPT, algorithm)
+    else:
+        rsa_encryption.checked(key, "ReEncrypt", algorithm, context)

@@ -32,6 +32,8 @@ InvalidImportToken = aws_error(
 )
 InvalidKeyUsage = aws_error("InvalidKeyUsageException", 400)
 InvalidMarker = aws_error("InvalidMarkerException", 400, "The marker is not valid.")
+InvalidMac = aws_error("KMSInvalidMacException", 400)
+InvalidSignature = aws_error("KMSInvalidSignatureException", 400)
 InvalidState = aws_error("KMSInvalidStateException", 400)
 KmsInternal = aws_error("KMSInternalException", 500, "The key's material cannot be read.")
 LimitExceeded = aws_error("LimitExceededException", 400)
@@ -57,7 +59,9 @@ __all__ = [
     "InvalidGrantToken",
     "InvalidImportToken",
     "InvalidKeyUsage",
+    "InvalidMac",
     "InvalidMarker",
+    "InvalidSignature",
     "InvalidState",
     "KmsInternal",
     "LimitExceeded",

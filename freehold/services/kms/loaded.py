@@ -7,14 +7,21 @@ before the sweeper destroyed it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from freehold.authorization.permission import ContextValue
 from freehold.authorization.permission import Grant as DecisionGrant
 from freehold.crypto.envelope import Header
 from freehold.services.iam import principals
-from freehold.services.kms import identifiers, material, policies, records, states
-from freehold.services.kms.errors import AwsError, NotFound, UnsupportedOperation, key_not_found, not_in_this_account
+from freehold.services.kms import identifiers, material, policies, records, specs, states
+from freehold.services.kms.errors import (
+    AwsError,
+    KmsInternal,
+    NotFound,
+    UnsupportedOperation,
+    key_not_found,
+    not_in_this_account,
+)
 from freehold.services.kms.records import ALIASES, COUNTS, Grant, Key
 from freehold.storage.records import Reader
 
@@ -31,6 +38,7 @@ class LoadedKey:
         "_grants",
         "_has_grants",
         "_opened",
+        "_secret",
         "account_id",
         "arn",
         "context",
@@ -56,11 +64,14 @@ class LoadedKey:
         self.deletion_at = record.deletion_at
         self.policy = policies.compiled(record.policy)
         self.context = _context(reader, record)
-        self.use_context = {**self.context, "kms:encryptionalgorithm": "SYMMETRIC_DEFAULT"}
+        self.use_context = self.context
+        if self.symmetric:
+            self.use_context = {**self.context, "kms:encryptionalgorithm": "SYMMETRIC_DEFAULT"}
         counts = COUNTS.get(reader, (record.region, record.key_id))
         self._has_grants = counts is not None and counts.grants > 0
         self._grants: dict[str, list[tuple[Grant, DecisionGrant]]] = {}
         self._opened: dict[str, tuple[bytes, str]] = {}
+        self._secret: Any = None
         self.header = Header(record.region, record.account_id, record.key_id, str(record.material))
 
     def __repr__(self) -> str:
@@ -77,6 +88,20 @@ class LoadedKey:
             if held is None or str(int(version)) != version:
                 return None
             self._opened[version] = held
+        return held
+
+    def secret(self, call: Call) -> Any:
+        """What computes with the material of a key that isn't symmetric: a `KeyPair`, or an HMAC key's bytes.
+
+        Parsed once; the bytes of a private key are not kept.
+        """
+        held = self._secret
+        if held is None:
+            record = self.record
+            opened = material.open_version(call.app, call.reader, self.region, self.key_id, record.material)
+            if opened is None:
+                raise KmsInternal
+            held = self._secret = specs.SPECS[record.spec].load(opened[0])
         return held
 
     def grants_for(self, call: Call) -> list[tuple[Grant, DecisionGrant]]:

@@ -43,6 +43,22 @@ MEMBERS: Final = {
 _PUBLIC_EXPONENT: Final = 65537
 
 
+class KeyPair:
+    """An asymmetric key, loaded: `private` and `public` are `cryptography`'s keys, `spki` what GetPublicKey gives."""
+
+    __slots__ = ("private", "public", "spki")
+
+    def __init__(self, private: Any) -> None:
+        self.private = private
+        self.public = private.public_key()
+        self.spki: bytes = self.public.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    def __repr__(self) -> str:
+        return "KeyPair"
+
+
 class InvalidMaterial(Exception):
     """Not material of this spec. Says what is wrong with it, never what it is."""
 
@@ -57,7 +73,7 @@ class Spec:
     make: Callable[[], bytes]
     """New material. Takes up to seconds where `slow`."""
     load: Callable[[bytes], Any]
-    """Kept material as what computes with it: bytes, or `cryptography`'s private key. Doesn't check it again."""
+    """Kept material as what computes with it: bytes, or a `KeyPair`. Doesn't check it again."""
     accept: Callable[[bytes], bytes]
     """Material from elsewhere, as it would be kept. Raises InvalidMaterial."""
     slow: bool = False
@@ -76,9 +92,9 @@ def _private_bytes(key: Any) -> bytes:
     return made
 
 
-def _load_private(raw: bytes) -> Any:
+def _load_pair(raw: bytes) -> KeyPair:
     # What was checked when it was made or imported, and sealed since, isn't checked again: that takes 40 ms for RSA.
-    return serialization.load_der_private_key(raw, None, unsafe_skip_rsa_key_validation=True)
+    return KeyPair(serialization.load_der_private_key(raw, None, unsafe_skip_rsa_key_validation=True))
 
 
 def _accept_private(raw: bytes, fits: Callable[[Any], bool], wanted: str) -> bytes:
@@ -137,7 +153,7 @@ def _rsa(bits: int) -> Spec:
         "rsa",
         {ENCRYPT_DECRYPT: ("RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"), SIGN_VERIFY: _RSA_SIGNING},
         lambda: _private_bytes(rsa.generate_private_key(_PUBLIC_EXPONENT, bits)),
-        _load_private,
+        _load_pair,
         lambda raw: _accept_private(raw, fits, f"an RSA key of {bits} bits"),
         slow=True,
     )
@@ -156,7 +172,7 @@ def _ec(name: str, curve: ec.EllipticCurve, signing: str, *, agreement: bool) ->
         "ec",
         usages,
         lambda: _private_bytes(ec.generate_private_key(curve)),
-        _load_private,
+        _load_pair,
         lambda raw: _accept_private(raw, fits, f"a key on the curve {curve.name}"),
     )
 
@@ -167,7 +183,7 @@ def _of_type(name: str, kind: str, usages: Mapping[str, tuple[str, ...]], privat
         kind,
         usages,
         lambda: _private_bytes(private_key.generate()),
-        _load_private,
+        _load_pair,
         lambda raw: _accept_private(raw, lambda key: isinstance(key, private_key), f"an {name} key"),
     )
 

@@ -7,6 +7,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from freehold.authentication.credentials import TokenSealer
 from freehold.authorization.context_keys import of_request
@@ -51,7 +53,8 @@ class Deployment:
         self.root_key = RootKey.create(directory / "root-key")
         self.events: list[dict[str, Any]] = []
         """What was to be audited in transactions."""
-        self.app: Any = Parts(root_key=self.root_key, clock=Clock(movable=True), audit=self)
+        pool = ThreadPoolExecutor(1)
+        self.app: Any = Parts(root_key=self.root_key, clock=Clock(movable=True), audit=self, pool=pool)
         self._open()
         self.account = self.new_account()
 
@@ -103,6 +106,7 @@ class Deployment:
         return self.write(work)
 
     def close(self) -> None:
+        self.app.pool.shutdown()
         self.app.records.close()
 
 
@@ -134,3 +138,28 @@ def refused() -> Refused:
             assert text in answer["Message"], answer
 
     return expect
+
+
+class Keys:
+    """KMS keys of one account at a live server, made when they're first asked for and shared by a module's tests."""
+
+    def __init__(self, principal: Any) -> None:
+        self.principal = principal
+        self.kms = principal.kms
+        self._made: dict[tuple[str, str], str] = {}
+
+    def __call__(self, spec: str, usage: str) -> str:
+        """The ARN of the key of this spec and usage."""
+        if (spec, usage) not in self._made:
+            made = self.kms.create_key(KeySpec=spec, KeyUsage=usage)["KeyMetadata"]
+            self._made[spec, usage] = made["Arn"]
+        return self._made[spec, usage]
+
+    def public(self, spec: str, usage: str) -> Any:
+        """The public half, as `cryptography` has it."""
+        return load_der_public_key(self.kms.get_public_key(KeyId=self(spec, usage))["PublicKey"])
+
+
+@pytest.fixture(scope="module")
+def keys(freehold_server: Any) -> Keys:
+    return Keys(freehold_server.new_account())
