@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from freehold.authorization.document import MOST_CHARACTERS, MalformedPolicy, parse
+from freehold.authorization.document import MOST_CHARACTERS, MalformedPolicy, load_json, parse
 
 GOOD = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"}
 TRUST = {"Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"}
@@ -242,3 +242,41 @@ def test_a_regular_expression_in_a_document_takes_no_time() -> None:
     """The depth check looks at strings with a pattern that cannot backtrack."""
     with pytest.raises(MalformedPolicy):
         parse('{"a": "' + "\\" * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (without(GOOD, "Action"), "Policy statement must contain actions."),
+        (without(GOOD, "Resource"), "Policy statement must contain resources."),
+    ],
+)
+def test_the_message_is_aws_s_to_the_letter(statement: dict[str, Any], message: str) -> None:
+    with pytest.raises(MalformedPolicy) as refused:
+        parse(doc(statement))
+    assert refused.value.message == str(refused.value) == message
+
+
+def test_the_longest_sid_of_a_resource_policy() -> None:
+    assert len(parse(doc(ANY | {"Sid": "a" * 2048}), "resource").statements[0].sid) == 2048
+    with pytest.raises(MalformedPolicy, match="Statement IDs"):
+        parse(doc(ANY | {"Sid": "a" * 2049}), "resource")
+
+
+def test_the_element_that_is_there_twice_is_named() -> None:
+    with pytest.raises(MalformedPolicy, match="duplicate element 'Sid'"):
+        load_json('{"Effect": "Allow", "Sid": "a", "Resource": "*", "Sid": "b"}')
+
+
+def test_what_is_closed_is_no_longer_deep() -> None:
+    def nested(levels: int) -> str:
+        return "[" + "[]," * 30 + "[" * (levels - 1) + "]" * (levels - 1) + "]"
+
+    assert len(load_json(nested(12))) == 31
+    with pytest.raises(MalformedPolicy, match="Syntax errors in policy"):
+        load_json(nested(13))
+
+
+def test_a_policy_has_no_name_that_nobody_gave_it() -> None:
+    assert (parse(doc(GOOD)).origin, parse(doc(GOOD)).id) == ("", "")
+    assert parse(doc(GOOD), origin="p").origin == "p"
