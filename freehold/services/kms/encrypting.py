@@ -24,6 +24,7 @@ from freehold.services.kms.errors import (
     ValidationException,
     key_not_found,
 )
+from freehold.services.kms.identifiers import MULTI_REGION
 from freehold.services.kms.key_use import Prepared, may_use, usable, usable_for
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.permissions import using
@@ -84,7 +85,7 @@ def _header(blob: bytes) -> Header:
 
 def _key_of(call: Call, header: Header) -> LoadedKey:
     """The key that a blob says it's under. Its header is believed only once the blob has opened."""
-    if header.region != call.region:
+    if header.region != call.region and not header.key_id.startswith(MULTI_REGION):
         raise InvalidCiphertext
     key = loaded.by_id(call, header.key_id)
     if key is None:
