@@ -102,6 +102,7 @@ class App:
     async def keep_house(self) -> None:
         """Called every few seconds; the first worker does what has become due."""
         await self._write_last_uses()
+        self.cache.forget()
         if self.worker != 0 or time.monotonic() < self._due_at:
             return
         self._due_at = time.monotonic() + DUE_WORK_SECONDS

@@ -54,3 +54,9 @@ class Cache:
                 values.clear()
             values[key] = value
         return value
+
+    def forget(self) -> None:
+        """Let go of what doesn't hold any more, for a process that nobody asks: what was erased must not stay in it."""
+        for domain, held in list(self._held.items()):
+            if self._counters.read(domain) != held[0]:
+                self._held.pop(domain, None)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +96,23 @@ def test_what_a_load_raises_is_not_kept(store: Store) -> None:
         store.cache.get("iam", "n", refuse)
     store.write(1)
     assert store.read() == 1
+
+
+def test_what_no_longer_holds_is_let_go_of_without_anybody_asking(store: Store) -> None:
+    class Secret:
+        pass
+
+    kept, erased = Secret(), Secret()
+    gone = weakref.ref(erased)
+    store.write(1)
+    store.cache.get("iam", "erased", lambda _: erased)
+    store.cache.get("kms", "kept", lambda _: kept)
+    del erased
+    store.write(2)
+    assert gone() is not None
+    store.cache.forget()
+    assert gone() is None
+    assert store.cache.get("kms", "kept", lambda _: None) is kept
 
 
 def test_a_domain_is_emptied_when_it_is_full(tmp_path: Path, store: Store) -> None:
