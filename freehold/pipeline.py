@@ -7,6 +7,7 @@ others in the worker's segment. If the audit cannot take an event, the request f
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -26,6 +27,7 @@ from freehold.authorization.context_keys import of_request
 from freehold.authorization.principal import ANONYMOUS
 from freehold.crypto.aead import IntegrityError
 from freehold.errors import AwsError, InternalFailure, NotImplementedByFreehold, ServiceUnavailable, aws_error
+from freehold.large_requests import LargeRequests, RequestEntityTooLarge
 from freehold.message import Request, Response
 from freehold.protocol import cors, hosts
 from freehold.protocol.codec import codec, serialize_error
@@ -49,7 +51,6 @@ ONE_MIB = 1024 * 1024
 MOST_BODY_BYTES = {"s3": 4 * ONE_MIB}
 """What an operation without a streaming body takes in, by service; 1 MiB where nothing is said."""
 
-RequestEntityTooLarge = aws_error("RequestEntityTooLarge", 413, "The request body is too large.")
 InsufficientStorage = aws_error(
     "InsufficientStorage", 507, "There is no room left to store this. Nothing was changed; free space and try again."
 )
@@ -70,10 +71,11 @@ class Pipeline:
         self.pool: Executor = app.pool
         self._router = Router(SERVED, (*hosts.BASES, *app.settings.host_names))
         self._unserved: dict[OperationModel, Operation] = {}
+        self._large = LargeRequests(app)
 
     # --- a client's request ----------------------------------------------------------------------------------
 
-    async def serve(self, request: Request) -> Response:
+    async def serve(self, request: Request, route: Route | None = None) -> Response:
         """The answer to one request. Raises nothing but Disconnected (the client is gone)."""
         request_id = new_request_id()
         service = claimed_service(request)
@@ -93,9 +95,12 @@ class Pipeline:
                     regions=self.app.settings.regions,
                 )
             if request.receive is not None and self._router.protocol_of(request, service) != "rest-xml":
+                if _declared_bytes(request) > ONE_MIB:
+                    return await self._serve_large(request, service)
                 request.body = await _receive_all(request, ONE_MIB)
                 request.receive = None
-            route = self._router.route(request, service)
+            if route is None:
+                route = self._router.route(request, service)
             model = route.operation
             operation = REGISTRY.get(f"{route.service}.{model.name}") or self._not_served(route)
             call = Call(self.app, request, operation, ANONYMOUS, self.app.settings.regions[0], request_id, {})
@@ -108,6 +113,8 @@ class Pipeline:
         try:
             result = await self._through(call, route)
             answer = codec(model).serialize(result, request_id)
+            if operation.large:
+                answer = self._large.answering(answer)
             return cors.shared(answer, route.service, request) if "origin" in request.headers else answer
         except Disconnected:
             # What it did on the way, such as asking KMS for a data key, was done all the same.
@@ -122,6 +129,15 @@ class Pipeline:
             refusal = ServiceUnavailable("The audit log cannot be written; the request was refused.")
         answer = serialize_error(route.service, model, refusal, request_id, request)
         return cors.shared(answer, route.service, request) if "origin" in request.headers else answer
+
+    async def _serve_large(self, request: Request, service: str | None) -> Response:
+        """As `serve`, for a body beyond the usual. Raises AwsError before it is known to be signed."""
+        with self._large.place(request, service):
+            await self._large.receive(request, service)
+            decoded = asyncio.get_running_loop().run_in_executor(self.pool, self._router.route, request, service)
+            answer = await self.serve(request, await decoded)
+            request.body = b""
+            return answer
 
     async def _beside_the_calls(self, request: Request, request_id: str) -> Response | None:
         """The answer to an unsigned request that is no call of AWS's API: a browser's preflight, an issuer's document,
@@ -377,10 +393,15 @@ def _writing(call: Call) -> Any:
     return work
 
 
+def _declared_bytes(request: Request) -> int:
+    """The body's length as the client says it, 0 where it doesn't."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdigit() else 0
+
+
 async def _receive_all(request: Request, most_bytes: int) -> bytes:
     """The whole raw body. What is longer than the limit is not kept."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > most_bytes:
+    if _declared_bytes(request) > most_bytes:
         raise RequestEntityTooLarge()
     assert request.receive is not None
     pieces, size = [], 0

@@ -23,6 +23,8 @@ ENCRYPTION: Final = "http://www.w3.org/2001/04/xmlenc#"
 ENCRYPTION_11: Final = "http://www.w3.org/2009/xmlenc11#"
 
 _MOST_DEPTH: Final = 64
+_MOST_PARTS: Final = 500_000
+"""Of metadata: tags and attributes, each of which takes a hundred bytes once it is read."""
 
 
 def saml(name: str) -> str:
@@ -77,6 +79,8 @@ def parse_metadata(document: bytes) -> _Element:
     """The root of a metadata document. Raises InvalidIdentity."""
     if b"<!DOCTYPE" in document or b"<!ENTITY" in document:
         raise InvalidIdentity("Metadata has no document type.")
+    if document.count(b"<") + document.count(b"=") > _MOST_PARTS:
+        raise InvalidIdentity(f"The metadata has more than {_MOST_PARTS:,} tags and attributes.")
     declaration = document.partition(b"?>")[0] if document.startswith(b"<?xml ") else b""
     return _parse(declaration, document, parser(comments=True))
 

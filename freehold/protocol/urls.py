@@ -14,6 +14,9 @@ from freehold.errors import AwsError
 MOST_FIELDS = 5_000
 """How many fields a query string or a form may have."""
 
+_AT_ONCE = 64 * 1024
+"""How much is decoded at a time: what it is split into takes many times its own size."""
+
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 Pairs = list[tuple[str, str]]
 
@@ -26,9 +29,23 @@ def decoded(text: str, refusal: type[AwsError]) -> str:
     elif _STRAY_PERCENT(text):
         raise refusal()
     try:
-        return unquote_to_bytes(text.encode("latin-1")).decode("utf-8")
+        octets = text.encode("latin-1")
+        return (unquote_to_bytes(octets) if len(octets) <= _AT_ONCE else _by_pieces(octets)).decode("utf-8")
     except UnicodeError:
         raise refusal() from None
+
+
+def _by_pieces(octets: bytes) -> bytes:
+    decoded, start = bytearray(), 0
+    while start < len(octets):
+        end = start + _AT_ONCE
+        # Not between a percent sign and its digits.
+        percent = octets.find(b"%", end - 2, end)
+        if percent != -1 and end < len(octets):
+            end = percent
+        decoded += unquote_to_bytes(octets[start:end])
+        start = end
+    return bytes(decoded)
 
 
 def fields(text: str, refusal: type[AwsError]) -> Pairs:

@@ -52,6 +52,8 @@ class Operation:
     identify: Prepare | None = None
     """Awaited on the event loop before the permissions are worked out: learns from others who the caller is (asks an
     identity provider for its keys), and leaves what the permissions need in `call.prepared`."""
+    large: bool = False
+    """Whether its request or its answer may be larger than 1 MiB (`freehold/large_requests.py`)."""
 
 
 REGISTRY: dict[str, Operation] = {}
@@ -77,6 +79,7 @@ def operation(
     refuses: tuple[str, ...] = (),
     anonymous: bool = False,
     identify: Prepare | None = None,
+    large: bool = False,
 ) -> Callable[[H], H]:
     """Register the decorated handler as `service.Operation`."""
     service, _, operation_name = name.partition(".")
@@ -85,7 +88,16 @@ def operation(
         if name in REGISTRY:
             raise RuntimeError(f"{name} is declared twice")
         REGISTRY[name] = Operation(
-            service, operation_name, handler, permissions, writes, prepare, frozenset(refuses), anonymous, identify
+            service,
+            operation_name,
+            handler,
+            permissions,
+            writes,
+            prepare,
+            frozenset(refuses),
+            anonymous,
+            identify,
+            large,
         )
         return handler
 

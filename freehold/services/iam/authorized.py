@@ -32,6 +32,7 @@ def iam(
     writes: bool = False,
     prepare: Callable[[Call, Params], Awaitable[Any]] | None = None,
     refuses: tuple[str, ...] = (),
+    large: bool = False,
 ) -> Callable[[Handler], Handler]:
     """`operation` with IAM's two rules. What `prepare` returns is in `call.prepared` when the handler runs."""
 
@@ -62,6 +63,7 @@ def iam(
             writes=writes,
             prepare=None if prepare is None else prepared,
             refuses=refuses,
+            large=large,
         )(unchanged if writes else handler)
         return handler
 

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_saml.html
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Literal
 
 import msgspec
@@ -123,8 +124,16 @@ def _metadata(text: str) -> Metadata:
         raise InvalidInput(f"Could not parse metadata. {error}") from None
 
 
+async def _read_metadata(call: Call, params: Params) -> Metadata | None:
+    """What the metadata says: megabytes of it take a while, in which nobody else should have to wait."""
+    text = params.get("SAMLMetadataDocument")
+    if text is None:
+        return None
+    return await asyncio.get_running_loop().run_in_executor(call.app.pool, _metadata, text)
+
+
 def _take_metadata(call: Call, provider: SamlProvider, text: str) -> None:
-    said = _metadata(text)
+    said: Metadata = call.prepared
     now = int(call.app.clock.now_seconds())
     if said.valid_until is not None and said.valid_until <= now:
         raise InvalidInput("Could not parse metadata. It is no longer valid (validUntil).")
@@ -159,10 +168,16 @@ def _set_encryption(provider: SamlProvider, mode: str) -> None:
     provider.encryption = mode  # type: ignore[assignment]
 
 
-@iam("CreateSAMLProvider", on_new("CreateSAMLProvider", _KIND, "Name", request_tags), writes=True)
+@iam(
+    "CreateSAMLProvider",
+    on_new("CreateSAMLProvider", _KIND, "Name", request_tags),
+    writes=True,
+    prepare=_read_metadata,
+    large=True,
+)
 def create_saml_provider(call: Call, params: Params) -> Result:
-    """At most 100 per account; metadata of 1,000 characters up to what a request holds (1 MiB), with at most 10
-    identity providers and 10 keys. A provider whose metadata has no validUntil is valid for a century."""
+    """At most 100 per account; metadata of 1,000 to 10,000,000 characters, with at most 10 identity providers and 10
+    keys. A provider whose metadata has no validUntil is valid for a century."""
     name = params["Name"]
     if PROVIDERS.get(call.tx, (call.account_id, name)) is not None:
         raise EntityAlreadyExists(f"SAMLProvider with name {name} already exists.")
@@ -189,7 +204,7 @@ def create_saml_provider(call: Call, params: Params) -> Result:
     return result
 
 
-@iam("GetSAMLProvider", _on("GetSAMLProvider"))
+@iam("GetSAMLProvider", _on("GetSAMLProvider"), large=True)
 def get_saml_provider(call: Call, params: Params) -> Result:
     """The metadata as it was uploaded, and the keys' ids; never a private key."""
     reader = call.reader
@@ -225,7 +240,7 @@ def list_saml_providers(call: Call, params: Params) -> Result:
     return {"SAMLProviderList": providers}
 
 
-@iam("UpdateSAMLProvider", _on("UpdateSAMLProvider"), writes=True)
+@iam("UpdateSAMLProvider", _on("UpdateSAMLProvider"), writes=True, prepare=_read_metadata, large=True)
 def update_saml_provider(call: Call, params: Params) -> Result:
     """Other metadata, a private key more or less (two at most), or another encryption mode. Sign-ins from now on are
     judged by what is new; sessions already given last."""
