@@ -12,7 +12,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from freehold.authorization.permission import Permission
-from freehold.services.kms import grants, loaded, material, multi_region, records, rotation, service_events, states
+from freehold.services.kms import (
+    grants,
+    imported,
+    loaded,
+    material,
+    multi_region,
+    records,
+    rotation,
+    service_events,
+    states,
+)
 from freehold.services.kms.errors import ValidationException
 from freehold.services.kms.permissions import find, managing, on_key, request_context
 from freehold.services.kms.records import ALIASES, ALIASES_OF_KEY, COUNTS, KEYS, KEYS_OF_ACCOUNT, TOMBSTONES, Tombstone
@@ -74,12 +84,15 @@ def schedule_key_deletion(call: Call, params: Params) -> Result:
 def cancel_key_deletion(call: Call, params: Params) -> Result:
     """Keep a key that is pending deletion. It is then Disabled: enable it to use it.
 
+    One whose imported material was deleted or has expired meanwhile is pending import.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_CancelKeyDeletion.html
     """
     key = loaded.changeable(call, params["KeyId"], "CancelKeyDeletion")
     records.unplan(call.tx, key.deletion_at, "delete", key)
     key.state = states.DISABLED
     key.deletion_at, key.pending_window_days = 0.0, 0
+    if key.origin == imported.EXTERNAL:
+        imported.settle(call.tx, key, call.app.clock.now_seconds())
     records.save(call.tx, key)
     return {"KeyId": key.arn}
 

@@ -1,7 +1,7 @@
 """KMS keys: made, described, listed, enabled, disabled.
 
-Serves keys of every spec in `specs.py` whose material is made here (`AWS_KMS`). Refuses the other origins. What
-multi-Region keys have in common is in `multi_region.py`.
+Serves keys of every spec in `specs.py` whose material is made here (`AWS_KMS`) or comes later (`EXTERNAL`,
+`importing.py`). Refuses the other origins. What multi-Region keys have in common is in `multi_region.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from freehold.authorization.permission import ContextValue, Permission
 from freehold.errors import NotImplementedByFreehold
 from freehold.services.iam import service_linked
 from freehold.services.kms import (
+    imported,
     key_making,
     key_policies,
     loaded,
@@ -26,7 +27,7 @@ from freehold.services.kms import (
     states,
     tags,
 )
-from freehold.services.kms.errors import LimitExceeded
+from freehold.services.kms.errors import InvalidMarker, LimitExceeded
 from freehold.services.kms.identifiers import new_key_id
 from freehold.services.kms.permissions import on_account, on_key
 from freehold.services.kms.records import KEYS_OF_ACCOUNT, Key, Mark
@@ -68,6 +69,10 @@ def metadata(key: Key) -> dict[str, Any]:
     if key.spec == specs.SYMMETRIC and key.origin in ("AWS_KMS", "EXTERNAL") and key.material_id:
         # Only these keys have more than one material.
         shown["CurrentKeyMaterialId"] = key.material_id
+    if key.origin == imported.EXTERNAL and key.material and key.state != states.PENDING_IMPORT:
+        shown["ExpirationModel"] = imported.EXPIRES if key.expires_at else imported.DOES_NOT_EXPIRE
+        if key.expires_at:
+            shown["ValidTo"] = datetime.fromtimestamp(key.expires_at, UTC)
     if key.state == states.PENDING_DELETION:
         shown["DeletionDate"] = datetime.fromtimestamp(key.deletion_at, UTC)
     elif key.state == states.PENDING_REPLICA_DELETION:
@@ -100,8 +105,8 @@ def _may_create(call: Call, params: Params) -> list[Permission]:
 
 def _refuse_what_is_not_served(params: Params) -> None:
     origin = params.get("Origin", "AWS_KMS")
-    if origin != "AWS_KMS":
-        raise NotImplementedByFreehold(f"Keys with the origin {origin} are not implemented; use AWS_KMS.")
+    if origin not in ("AWS_KMS", "EXTERNAL"):
+        raise NotImplementedByFreehold(f"Keys with the origin {origin} are not implemented; use AWS_KMS or EXTERNAL.")
 
 
 async def _make_material(call: Call, params: Params) -> None:
@@ -119,7 +124,9 @@ async def _make_material(call: Call, params: Params) -> None:
     refuses=("CustomKeyStoreId", "XksKeyId"),
 )
 def create_key(call: Call, params: Params) -> Result:
-    """Make a key of any spec. Policy 32 KiB, description 8,192 characters, 50 tags at most.
+    """Make a key of any spec; with the origin EXTERNAL without material, pending its import.
+
+    Policy 32 KiB, description 8,192 characters, 50 tags at most.
 
     Its usage is for good. The policy must let the caller change it later, or BypassPolicyLockoutSafetyCheck be true.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
@@ -142,7 +149,11 @@ def create_key(call: Call, params: Params) -> Result:
         key.policy = key_policies.accepted(
             call, key, params["Policy"], bypass=params.get("BypassPolicyLockoutSafetyCheck", False)
         )
-    store(call.app, call.tx, key, raw=call.prepared)
+    if params.get("Origin") == imported.EXTERNAL:
+        imported.begin(key)
+        enter(call.tx, key)
+    else:
+        store(call.app, call.tx, key, raw=call.prepared)
     if key.primary_region:
         service_linked.ensure(call.tx, key.account_id, multi_region.SERVICE, now_seconds=key.created_at)
     call.resources.append(("AWS::KMS::Key", key.arn))
@@ -177,12 +188,19 @@ def describe_key(call: Call, params: Params) -> Result:
     return {"KeyMetadata": metadata(loaded.locate(call, params["KeyId"], "kms:DescribeKey").key.record)}
 
 
-@operation("kms.ListKeys", permissions=on_account("kms:ListKeys"), refuses=("ResourceOwners",))
+@operation("kms.ListKeys", permissions=on_account("kms:ListKeys"))
 def list_keys(call: Call, params: Params) -> Result:
     """The account's keys in the Region, AWS managed ones included: 1-1,000 a page, 100 by default.
 
+    Of `ResourceOwners`, OTHER_ACCOUNTS_VIA_RAM adds nothing: there are no resource shares here, and so no key that came
+    by one.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_ListKeys.html
     """
+    if "SELF" not in params.get("ResourceOwners", ("SELF",)):
+        if "Marker" in params:
+            # No answer to this request ever had one.
+            raise InvalidMarker
+        return {"Keys": [], "Truncated": False}
     seen = paging.last_seen(params, 1)
     prefix = (call.account_id, call.region)
     after = None if seen is None else (*prefix, seen[0])

@@ -1,8 +1,8 @@
 """A key as requests use it: found by whatever names it, with its policy compiled, grants sorted and material opened.
 
 Everything here is kept under the `kms` change counter alone (`call.cached`), so that a disabled key, a revoked grant
-or destroyed material is gone for the next request on the node. A key whose deletion window ran out is not found, even
-before the sweeper destroyed it.
+or destroyed material is gone for the next request on the node. A key whose deletion window ran out is not found, and
+one whose imported material has expired is pending import, even before the sweeper destroyed it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class LoadedKey:
         "account_id",
         "arn",
         "context",
-        "deletion_at",
+        "deadline",
         "enabled",
         "header",
         "key_id",
@@ -61,7 +61,8 @@ class LoadedKey:
         self.region = record.region
         self.enabled = record.state == "Enabled"
         self.symmetric = record.spec == "SYMMETRIC_DEFAULT"
-        self.deletion_at = record.deletion_at
+        # Looked at by every request: when the key is gone or its imported material is, 0.0 if ever is never.
+        self.deadline = min(filter(None, (record.deletion_at, record.expires_at)), default=0.0)
         self.policy = policies.compiled(record.policy)
         self.context = _context(reader, record)
         self.use_context = self.context
@@ -89,6 +90,12 @@ class LoadedKey:
                 return None
             self._opened[version] = held
         return held
+
+    def expire(self) -> None:
+        """Let go of the material: some of what the key needs has expired."""
+        self.enabled = False
+        self._opened.clear()
+        self._secret = None
 
     def secret(self, call: Call) -> Any:
         """What computes with the material of a key that isn't symmetric: a `KeyPair`, or an HMAC key's bytes.
@@ -162,8 +169,8 @@ def locate(call: Call, text: str, action: str) -> Located:
         return Located(key, name.alias)
 
     located = call.cached("kms", (region, account_id, text), load)
-    if located.key.deletion_at:
-        _not_overdue(call, located.key)
+    if located.key.deadline:
+        _meet_deadline(call, located.key)
     return located
 
 
@@ -185,15 +192,27 @@ def by_id(call: Call, key_id: str) -> LoadedKey | None:
 
 
 def in_force(call: Call, key: LoadedKey) -> LoadedKey:
-    """The key, unless its deletion window ran out: then NotFoundException."""
-    if key.deletion_at:
-        _not_overdue(call, key)
+    """The key as the clock has it; NotFoundException if its deletion window ran out."""
+    if key.deadline:
+        _meet_deadline(call, key)
     return key
 
 
-def _not_overdue(call: Call, key: LoadedKey) -> None:
-    if call.app.clock.now_seconds() >= key.deletion_at:
-        raise key_not_found(key.arn)
+def _meet_deadline(call: Call, key: LoadedKey) -> None:
+    now = call.app.clock.now_seconds()
+    if now < key.deadline:
+        return
+    _not_overdue(key.record, now)
+    if key.enabled:
+        key.expire()
+
+
+def _not_overdue(record: Key, now: float) -> None:
+    """Raise NotFoundException for a key whose window ran out; one whose material has expired is pending import."""
+    if record.deletion_at and now >= record.deletion_at:
+        raise key_not_found(record.arn)
+    if record.expires_at and now >= record.expires_at and record.state in (states.ENABLED, states.DISABLED):
+        record.state = states.PENDING_IMPORT
 
 
 def record_for(call: Call, text: str, action: str, *, foreign: bool = False) -> Key:
@@ -207,8 +226,8 @@ def record_for(call: Call, text: str, action: str, *, foreign: bool = False) -> 
     record = records.key_at(call.reader, call.region, name.key_id)
     if record is None or record.account_id != name.account_id:
         raise _missing(call, name, action)
-    if record.deletion_at and call.app.clock.now_seconds() >= record.deletion_at:
-        raise key_not_found(record.arn)
+    if record.deletion_at or record.expires_at:
+        _not_overdue(record, call.app.clock.now_seconds())
     return record
 
 

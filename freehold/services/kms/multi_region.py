@@ -18,7 +18,7 @@ import msgspec
 from freehold.arn import build
 from freehold.services.iam import service_linked
 from freehold.services.iam.records import Role
-from freehold.services.kms import identifiers, material, records, service_events, states
+from freehold.services.kms import identifiers, imported, material, records, service_events, states
 from freehold.services.kms.errors import KmsInternal, UnsupportedOperation
 from freehold.services.kms.records import KEYS_OF_ACCOUNT, MATERIALS, Key
 
@@ -69,6 +69,8 @@ def synchronize(app: App, tx: Transaction, primary: Key) -> None:
     for replica in related(tx, primary):
         if primary.origin == "AWS_KMS":
             copy_material(app, tx, primary, replica)
+        else:
+            imported.relate(tx, primary, replica, app.clock.now_seconds())
         share(primary, replica)
         records.save(tx, replica)
     if primary.replica_regions:

@@ -15,6 +15,7 @@ from freehold.authorization.permission import ContextValue, Permission
 from freehold.services.call import Call
 from freehold.services.iam import principals
 from freehold.services.kms import (
+    imported,
     key_policies,
     keys,
     loaded,
@@ -134,6 +135,8 @@ def replicate_key(call: Call, params: Params) -> Result:
     replica.primary_region, replica.replica_regions = primary.region, replicas
     if primary.origin == "AWS_KMS":
         multi_region.copy_material(call.app, call.tx, primary, replica)
+    else:
+        imported.relate(call.tx, primary, replica, replica.created_at)
     multi_region.share(primary, replica)
     keys.enter(call.tx, replica)
     # The id is in use in this Region again: a key that had it here before doesn't count as deleted any more.

@@ -2,21 +2,22 @@
 
 On demand at most 25 times per key, which leaves the schedule alone; by schedule every 90 to 2,560 days, done by the
 sweeper (`rotate_due`) when the deployment's clock says so. A disabled key or one that is pending deletion isn't
-rotated; what fell due meanwhile is done once it's enabled again.
+rotated; what fell due meanwhile is done once it's enabled again. Keys with imported material rotate on demand only, to
+material that was imported for that. Refuses keys other than symmetric encryption keys, and replicas, which rotate with
+their primary key. What was rotated when is listed by `rotations.py`.
 https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from freehold.authorization.permission import Permission
-from freehold.services.kms import loaded, material, multi_region, paging, records, service_events, states
-from freehold.services.kms.errors import LimitExceeded
+from freehold.services.kms import imported, loaded, material, multi_region, records, service_events, specs, states
+from freehold.services.kms.errors import Conflict, LimitExceeded, UnsupportedOperation
 from freehold.services.kms.permissions import find, managing, on_key, request_context
-from freehold.services.kms.records import MATERIALS, Key, Material
+from freehold.services.kms.records import Key
 from freehold.services.operation import Params, Result, due_work, operation
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ MOST_ON_DEMAND: Final = 25
 DEFAULT_PERIOD_DAYS: Final = 365
 _DAY_SECONDS: Final = 86_400
 _AT_MOST_PER_SWEEP: Final = 100
+_NO_ROTATION_BEFORE_SCHEDULED_SECONDS: Final = 20 * 60
 
 
 def schedule(tx: Transaction, key: Key, period_days: int, now: float) -> None:
@@ -67,18 +69,39 @@ def rotate_due(app: App, tx: Transaction) -> None:
         service_events.tell(app, tx, "RotateKey", key)
 
 
+def _rotatable(call: Call, params: Params, operation_name: str) -> Key:
+    """A key whose rotation may be changed on it: symmetric, and no replica."""
+    key = loaded.changeable(call, params["KeyId"], operation_name)
+    require_symmetric(key)
+    multi_region.require_primary(key)
+    return key
+
+
+def require_symmetric(key: Key) -> None:
+    """Raise UnsupportedOperationException for keys that have one material for good."""
+    if key.spec != specs.SYMMETRIC:
+        raise UnsupportedOperation(f"{key.arn} key spec is {key.spec} which is not valid for this operation.")
+
+
 @operation("kms.RotateKeyOnDemand", permissions=on_key("kms:RotateKeyOnDemand"), writes=True)
 def rotate_key_on_demand(call: Call, params: Params) -> Result:
-    """Encrypt with new material from now on: 25 times per key at most.
+    """Encrypt with new material from now on: 25 times per key at most, and not within 20 minutes before the schedule.
 
+    It is done when this returns. Of a key with imported material, new material must have been imported for it; of a
+    multi-Region key into every Region.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html
     """
-    key = loaded.changeable(call, params["KeyId"], "RotateKeyOnDemand")
-    multi_region.require_primary(key)
+    key = _rotatable(call, params, "RotateKeyOnDemand")
+    now = call.app.clock.now_seconds()
     if key.on_demand_rotations >= MOST_ON_DEMAND:
         raise LimitExceeded(f"{key.arn} has been rotated on demand {MOST_ON_DEMAND} times, which is the limit.")
+    if key.rotation_period_days and key.next_rotation_at - now < _NO_ROTATION_BEFORE_SCHEDULED_SECONDS:
+        raise Conflict(f"An automatic rotation of {key.arn} is in progress or about to begin; try again after it.")
     key.on_demand_rotations += 1
-    material.add(call.app, call.tx, key, round(call.app.clock.now_seconds(), 3), "ON_DEMAND")
+    if key.origin == imported.EXTERNAL:
+        imported.rotate(call.app, call.tx, key, list(multi_region.related(call.tx, key)), now)
+    else:
+        material.add(call.app, call.tx, key, round(now, 3), "ON_DEMAND")
     multi_region.synchronize(call.app, call.tx, key)
     records.save(call.tx, key)
     return {"KeyId": key.arn}
@@ -97,8 +120,7 @@ def enable_key_rotation(call: Call, params: Params) -> None:
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html
     """
-    key = loaded.changeable(call, params["KeyId"], "EnableKeyRotation")
-    multi_region.require_primary(key)
+    key = _rotatable(call, params, "EnableKeyRotation")
     period = params.get("RotationPeriodInDays", DEFAULT_PERIOD_DAYS)
     schedule(call.tx, key, period, call.app.clock.now_seconds())
     multi_region.synchronize(call.app, call.tx, key)
@@ -111,8 +133,7 @@ def disable_key_rotation(call: Call, params: Params) -> None:
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_DisableKeyRotation.html
     """
-    key = loaded.changeable(call, params["KeyId"], "DisableKeyRotation")
-    multi_region.require_primary(key)
+    key = _rotatable(call, params, "DisableKeyRotation")
     pause(call.tx, key)
     key.rotation_period_days, key.next_rotation_at = 0, 0.0
     multi_region.synchronize(call.app, call.tx, key)
@@ -121,8 +142,9 @@ def disable_key_rotation(call: Call, params: Params) -> None:
 
 @operation("kms.GetKeyRotationStatus", permissions=on_key("kms:GetKeyRotationStatus", foreign=True))
 def get_key_rotation_status(call: Call, params: Params) -> Result:
-    """Whether and when a key rotates. While it is pending deletion the answer is no; cancelling restores the schedule.
+    """Whether and when a key rotates by schedule. Of a key that cannot, or is pending deletion, the answer is no.
 
+    Cancelling a deletion restores the schedule. A rotation on demand is never under way: it is done with its call.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyRotationStatus.html
     """
     key = loaded.record_for(call, params["KeyId"], "kms:GetKeyRotationStatus", foreign=True)
@@ -135,37 +157,3 @@ def get_key_rotation_status(call: Call, params: Params) -> Result:
         "RotationPeriodInDays": key.rotation_period_days,
         "NextRotationDate": datetime.fromtimestamp(key.next_rotation_at, UTC),
     }
-
-
-@operation("kms.ListKeyRotations", permissions=on_key("kms:ListKeyRotations"))
-def list_key_rotations(call: Call, params: Params) -> Result:
-    """The key's rotations, oldest first; with ALL_KEY_MATERIAL also its first material. 1-1,000 a page.
-
-    https://docs.aws.amazon.com/kms/latest/APIReference/API_ListKeyRotations.html
-    """
-    key = loaded.record_for(call, params["KeyId"], "kms:ListKeyRotations")
-    everything = params.get("IncludeKeyMaterial") == "ALL_KEY_MATERIAL"
-    seen = paging.last_seen(params, 1)
-    first = 0
-    if seen is not None:
-        first = paging.number(seen[0])
-
-    def versions() -> Iterator[tuple[int, Material]]:
-        prefix = (key.region, key.key_id)
-        for row, version in MATERIALS.scan(call.reader, prefix, after=(*prefix, first)):
-            if version.rotation or everything:
-                yield int(row[2]), version
-
-    def show(entry: tuple[int, Material]) -> dict[str, Any]:
-        number, version = entry
-        shown: dict[str, Any] = {
-            "KeyId": key.key_id,
-            "KeyMaterialId": version.material_id,
-            "KeyMaterialState": "CURRENT" if number == key.material else "NON_CURRENT",
-        }
-        if version.rotation:
-            shown["RotationDate"] = datetime.fromtimestamp(version.created_at, UTC)
-            shown["RotationType"] = version.rotation
-        return shown
-
-    return paging.page("Rotations", versions(), params, show, lambda entry: paging.marker(str(entry[0])))

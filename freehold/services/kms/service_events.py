@@ -1,4 +1,5 @@
-"""What KMS does by itself, as audit events: a key's deletion when its window ran out, a rotation, an AWS managed key.
+"""What KMS does by itself, as audit events: a key's deletion when its window ran out, a rotation, expired imported
+material, an AWS managed key.
 
 They are in the trail of the key's account, in the transaction of what they tell of.
 https://docs.aws.amazon.com/kms/latest/developerguide/ct-delete-key.html
@@ -7,6 +8,7 @@ https://docs.aws.amazon.com/kms/latest/developerguide/ct-delete-key.html
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
 _ITSELF: Final = "AWS Internal"
 
 
-def tell(app: App, tx: Transaction, name: str, key: Key) -> None:
-    """Write the event `name` about `key`: `DeleteKey`, `RotateKey` or `CreateKey`."""
+def tell(app: App, tx: Transaction, name: str, key: Key, *, details: Mapping[str, str] | None = None) -> None:
+    """Write the event `name` about `key`: `DeleteKey`, `RotateKey`, `DeleteExpiredKeyMaterial` or `CreateKey`.
+
+    `details` are further `serviceEventDetails`.
+    """
     event = {
         "eventVersion": EVENT_VERSION,
         "userIdentity": {"accountId": key.account_id, "invokedBy": _ITSELF},
@@ -39,7 +44,7 @@ def tell(app: App, tx: Transaction, name: str, key: Key) -> None:
         "readOnly": False,
         "resources": [{"accountId": key.account_id, "type": "AWS::KMS::Key", "ARN": key.arn}],
         "eventType": "AwsServiceEvent",
-        "serviceEventDetails": {"keyId": key.key_id},
+        "serviceEventDetails": {"keyId": key.key_id, **(details or {})},
         "managementEvent": True,
         "recipientAccountId": key.account_id,
         "eventCategory": "Management",

@@ -30,6 +30,8 @@ from freehold.services.call import Call
 from freehold.services.iam import accounts
 from freehold.services.iam.access import AccessDirectory
 from freehold.services.kms.deletion import destroy_due
+from freehold.services.kms.import_tokens import forget_epochs
+from freehold.services.kms.imported import expire_due
 from freehold.services.kms.rotation import rotate_due
 from freehold.storage.cache import Cache
 from freehold.storage.counters import SharedCounters
@@ -80,7 +82,7 @@ class Deployment:
 
     def sweep(self) -> None:
         """What is due, as the server does it."""
-        self.write(lambda tx: [work(self.app, tx) for work in (destroy_due, rotate_due)])
+        self.write(lambda tx: [work(self.app, tx) for work in (destroy_due, rotate_due, expire_due, forget_epochs)])
 
     def call(self, name: str, *, as_: Principal | None = None, via: tuple[str, ...] = ()) -> Call:
         request = Request("POST", "/", "", {})

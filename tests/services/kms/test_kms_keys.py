@@ -46,8 +46,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"KeySpec": "RSA_2048"}, "ValidationException"),
     ({"KeyUsage": "SIGN_VERIFY"}, "ValidationException"),
     ({"KeySpec": "RSA_2048", "CustomerMasterKeySpec": "RSA_2048"}, "ValidationException"),
-    ({"Origin": "EXTERNAL"}, "NotImplemented"),
-    ({"MultiRegion": True}, "NotImplemented"),
     ({"CustomKeyStoreId": "cks-1234567890abcdef0"}, "NotImplemented"),
     ({"Tags": [{"TagKey": "aws:x", "TagValue": "y"}]}, "TagException"),
     ({"Tags": [{"TagKey": "a", "TagValue": "1"}, {"TagKey": "a", "TagValue": "2"}]}, "TagException"),
@@ -63,17 +61,6 @@ def test_keys_that_are_not_served_are_refused_clearly(
     with refused(code):
         aws.kms.create_key(**params)
     assert aws.kms.list_keys()["Keys"] == []
-
-
-@pytest.mark.parametrize("operation", ["replicate_key", "get_parameters_for_import"])
-def test_operations_that_are_not_served_say_so(aws: Any, refused: Any, operation: str) -> None:
-    key = aws.kms.create_key()["KeyMetadata"]["KeyId"]
-    params: dict[str, dict[str, Any]] = {
-        "replicate_key": {"ReplicaRegion": "eu-west-1"},
-        "get_parameters_for_import": {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
-    }
-    with refused("NotImplemented"):
-        getattr(aws.kms, operation)(KeyId=key, **params[operation])
 
 
 def test_a_disabled_key_is_refused_at_once_and_an_enabled_one_works_again(aws: Any, refused: Any) -> None:
