@@ -1,7 +1,8 @@
 """The json protocols (`application/x-amz-json-1.0` and `-1.1`): one JSON object each way.
 
 Members the model doesn't know and nulls are ignored, as AWS does; a value of the wrong type is a
-SerializationException, a constraint that fails a ValidationException. Blobs are base64 text, times are numbers.
+SerializationException, a constraint that fails most services' ValidationException (`reasons.py`). Blobs are base64
+text, times are numbers.
 https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
 """
 
@@ -13,10 +14,11 @@ from typing import Any
 
 import orjson
 
-from freehold.errors import AwsError, ValidationException
+from freehold.errors import AwsError
 from freehold.message import Request, Response
 from freehold.protocol import timestamps, validate
 from freehold.protocol.models import OperationModel, Reference, ServiceModel, Shape
+from freehold.protocol.reasons import refusal
 from freehold.protocol.refusals import SerializationException
 from freehold.protocol.validate import BROKEN, Broken
 
@@ -35,14 +37,14 @@ class JsonCodec:
         self._content_type = ("Content-Type", f"application/x-amz-json-{operation.service.json_version}")
 
     def parse(self, request: Request, route: object = None) -> dict[str, Any]:
-        """The operation's parameters from the body. Raises SerializationException and ValidationException."""
+        """The operation's parameters from the body. Raises SerializationException, and what `reasons.refusal` makes."""
         data = load(request.body)
         try:
             params: dict[str, Any] = self._read(data)
         except Broken:
             assert self._input is not None
             found = validate.problems(self._input, Readers(tested=False).of(self._input)(data))
-            raise ValidationException(validate.message(found)) from None
+            raise refusal(self.operation.service.name, found) from None
         return params
 
     def serialize(self, result: dict[str, Any], request_id: str) -> Response:

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/organizations/latest/APIReference/API_RegisterDelega
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from freehold.services.call import Call
 from freehold.services.operation import Params, Result
@@ -18,9 +18,27 @@ from freehold.services.organizations.errors import (
     AccountNotRegistered,
     constraint,
 )
-from freehold.services.organizations.records import ADMINISTRATORS, Membership, Since
+from freehold.services.organizations.records import ADMINISTRATORS, Membership, Organization, Since
+from freehold.storage.records import Reader
 
 _TYPE = "AWS::Organizations::Account"
+
+MOST_OF_A_SERVICE: Final = {
+    "access-analyzer.amazonaws.com": 1,
+    "cloudtrail.amazonaws.com": 3,
+    "config-multiaccountsetup.amazonaws.com": 3,
+    "config.amazonaws.com": 3,
+    "detective.amazonaws.com": 1,
+    "guardduty.amazonaws.com": 1,
+    "inspector2.amazonaws.com": 1,
+    "macie.amazonaws.com": 1,
+    "member.org.stacksets.cloudformation.amazonaws.com": 5,
+    "securityhub.amazonaws.com": 1,
+    "sso.amazonaws.com": 1,
+}
+"""How many administrators a service takes: there is no quota of Organizations', each service has its own, and these are
+those that their user guides name.
+https://docs.aws.amazon.com/organizations/latest/userguide/orgs_integrate_services_list.html"""
 
 
 @organizations(
@@ -29,7 +47,8 @@ _TYPE = "AWS::Organizations::Account"
     writes=True,
 )
 def register_delegated_administrator(call: Call, params: Params) -> None:
-    """A member account that isn't closed; trusted access of the service must be enabled."""
+    """A member account that isn't closed; trusted access of the service must be enabled. Some services take one
+    administrator, or a few (`MOST_OF_A_SERVICE`)."""
     tx, organization, account_id = call.tx, current(call), params["AccountId"]
     service = params["ServicePrincipal"]
     service_access.require_service(service)
@@ -45,8 +64,22 @@ def register_delegated_administrator(call: Call, params: Params) -> None:
     key = (organization.organization_id, account_id, service)
     if ADMINISTRATORS.get(tx, key) is not None:
         raise AccountAlreadyRegistered()
+    _refuse_too_many(tx, organization, service)
     ADMINISTRATORS.put(tx, key, Since(at=int(call.app.clock.now_seconds())))
     call.resources.append((_TYPE, names.account(organization, account_id)))
+
+
+def _refuse_too_many(reader: Reader, organization: Organization, service: str) -> None:
+    most = MOST_OF_A_SERVICE.get(service)
+    if most is None:
+        return
+    registered = sum(key[2] == service for key, _ in ADMINISTRATORS.scan(reader, (organization.organization_id,)))
+    if registered >= most:
+        raise constraint(
+            "DELEGATED_ADMINISTRATOR_EXISTS_FOR_THIS_SERVICE"
+            if most == 1
+            else "MAX_DELEGATED_ADMINISTRATORS_FOR_SERVICE_LIMIT_EXCEEDED"
+        )
 
 
 @organizations(

@@ -133,6 +133,9 @@ _CONSTRAINTS: Final = {
         "You cannot remove a delegated administrator account from the organization. Deregister it first."
     ),
     "CLOSE_ACCOUNT_QUOTA_EXCEEDED": "You have exceeded close account quota for the past 30 days.",
+    "DELEGATED_ADMINISTRATOR_EXISTS_FOR_THIS_SERVICE": (
+        "The service already has a delegated administrator. Deregister it first."
+    ),
     "MAX_DELEGATED_ADMINISTRATORS_FOR_SERVICE_LIMIT_EXCEEDED": (
         "You have exceeded the number of delegated administrators for the service principal."
     ),
@@ -158,6 +161,7 @@ _CONSTRAINTS: Final = {
 
 _HANDSHAKES: Final = {
     "ACCOUNT_NUMBER_LIMIT_EXCEEDED": "You have exceeded the allowed number of AWS accounts.",
+    "HANDSHAKE_RATE_LIMIT_EXCEEDED": "You have exceeded the number of handshakes that you can send in one day.",
     "ALREADY_IN_AN_ORGANIZATION": "The invited account is already a member of an organization.",
     "INVITE_DISABLED_DURING_ENABLE_ALL_FEATURES": (
         "You can't invite accounts while the organization is enabling all features."

@@ -15,6 +15,10 @@ from freehold.services.organizations.records import ADDRESSES, MEMBERSHIPS, ORGA
 from freehold.storage.records import Reader, Transaction
 
 OPEN_SECONDS = 15 * 86_400
+DAY_SECONDS = 86_400
+MOST_A_DAY = max(20, members.MOST_ACCOUNTS)
+"""Invitations in 24 hours that weren't accepted. AWS's quota is 20, or the number of accounts that an organization may
+have where that is more: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html"""
 
 
 def _invited(reader: Reader, organization: Organization, params: Params) -> tuple[str, str]:
@@ -30,8 +34,8 @@ def _invited(reader: Reader, organization: Organization, params: Params) -> tupl
     writes=True,
 )
 def invite_account_to_organization(call: Call, params: Params) -> Result:
-    """By account id or address. Open invitations count as accounts; one at a time for an account. Tags are put on it
-    when it joins."""
+    """By account id or address. Open invitations count as accounts; one at a time for an account, and at most 1,000 a
+    day that aren't accepted. Tags are put on it when it joins."""
     tx, organization, now = call.tx, current(call), int(call.app.clock.now_seconds())
     kind, party = params["Target"]["Type"], params["Target"]["Id"]
     if kind not in ("ACCOUNT", "EMAIL"):
@@ -46,11 +50,14 @@ def invite_account_to_organization(call: Call, params: Params) -> Result:
         raise handshake_constraint("ALREADY_IN_AN_ORGANIZATION")
     if handshaking.pending(tx, organization, now, "ENABLE_ALL_FEATURES"):
         raise handshake_constraint("INVITE_DISABLED_DURING_ENABLE_ALL_FEATURES")
-    invitations = handshaking.pending(tx, organization, now, "INVITE")
+    sent = [one for one in handshaking.sent(tx, organization.organization_id) if one.action == "INVITE"]
+    invitations = [one for one in sent if handshaking.state(one, now) in handshaking.PENDING]
     if any((one.account_id, one.email.lower()) == (account_id, email.lower()) for one in invitations):
         raise DuplicateHandshake()
     if len(list(tree.account_ids(tx, organization))) + len(invitations) >= members.MOST_ACCOUNTS:
         raise handshake_constraint("ACCOUNT_NUMBER_LIMIT_EXCEEDED")
+    if sum(one.requested_at > now - DAY_SECONDS and one.state != "ACCEPTED" for one in sent) >= MOST_A_DAY:
+        raise handshake_constraint("HANDSHAKE_RATE_LIMIT_EXCEEDED")
     handshake = Handshake(
         handshake_id=names.new_handshake_id(),
         organization_id=organization.organization_id,

@@ -1,15 +1,16 @@
 """The organization's resource policy: what member accounts may do that is else the management account's alone.
 
 It can delegate reading, and the management of policies and tags (`DELEGABLE`); nothing that moves accounts or changes
-the policy itself.
+the policy itself. Refuses actions that there aren't, and resources that can't be this organization's.
 https://docs.aws.amazon.com/organizations/latest/userguide/orgs-policy-delegate-update.html
 """
 
 from __future__ import annotations
 
 import importlib
+from typing import Final
 
-from freehold.authorization import document
+from freehold.authorization import document, match
 from freehold.authorization.document import MalformedPolicy, Policy
 from freehold.services.call import Call
 from freehold.services.iam.principals import InvalidPrincipal, to_arns, to_unique_ids
@@ -19,6 +20,8 @@ from freehold.services.organizations.authorized import DELEGABLE, current, on, o
 from freehold.services.organizations.errors import ResourcePolicyNotFound, constraint, invalid_input
 from freehold.services.organizations.records import RESOURCE_POLICIES, Organization, ResourcePolicy
 from freehold.storage.records import Reader
+
+_KINDS: Final = ("account", "handshake", "organization", "ou", "policy", "resourcepolicy", "root")
 
 
 def _on_policy(reader: Reader, organization: Organization, params: Params) -> tuple[str, str]:
@@ -45,7 +48,7 @@ def put_resource_policy(call: Call, params: Params) -> Result:
         raise constraint("ORGANIZATION_NOT_IN_ALL_FEATURES_MODE")
     tags = tagging.checked(params.get("Tags") or [])
     try:
-        _check(document.parse(text, "resource"))
+        _check(document.parse(text, "resource"), organization)
         content = to_unique_ids(tx, text)
     except MalformedPolicy as error:
         raise invalid_input("INVALID_RESOURCE_POLICY_JSON", error.message) from None
@@ -60,7 +63,7 @@ def put_resource_policy(call: Call, params: Params) -> Result:
     return _shown(call, organization, kept)
 
 
-def _check(policy: Policy) -> None:
+def _check(policy: Policy, organization: Organization) -> None:
     """Raises InvalidInputException, MalformedPolicy.
 
     What isn't named can't be delegated, so NotAction and NotResource are refused, as AWS does since June 2026.
@@ -75,12 +78,37 @@ def _check(policy: Policy) -> None:
             raise invalid_input("INVALID_PRINCIPAL")
         if principal.services or principal.federated or principal.canonical:
             raise invalid_input("INVALID_PRINCIPAL")
+        named = [action.lower() for action in statement.actions]
+        if not all(any(_covers(action, one) for one in delegable | served | unserved) for action in named):
+            raise invalid_input("UNSUPPORTED_ACTION_IN_RESOURCE_POLICY")
         if statement.effect == "Allow" and (
-            any(not action.lower().startswith("organizations:") for action in statement.actions)
-            or any(statement.action_test(action) for action in served)
-            or any(action.lower() in unserved for action in statement.actions)
+            any(statement.action_test(action) for action in served) or any(action in unserved for action in named)
         ):
             raise invalid_input("UNSUPPORTED_ACTION_IN_RESOURCE_POLICY")
+        if not all(_may_be_here(resource, organization) for resource in statement.resources):
+            raise invalid_input("UNSUPPORTED_RESOURCE_IN_RESOURCE_POLICY")
+
+
+def _covers(named: str, action: str) -> bool:
+    return match.text_test(match.parse(named, variables=False))(action)
+
+
+def _may_be_here(resource: str, organization: Organization) -> bool:
+    """Whether it can name something of Organizations under this management account, or a policy of AWS's."""
+    if resource == "*":
+        return True
+    parts = resource.split(":", 5)
+    if len(parts) != 6 or parts[:4] != ["arn", "aws", "organizations", ""]:
+        return False
+    if parts[4] == "aws":
+        return parts[5].startswith("policy/")
+    kind, _, rest = parts[5].partition("/")
+    at = rest.partition("/")[0]
+    return (
+        parts[4] == organization.management_account_id
+        and kind in _KINDS
+        and (at == organization.organization_id or "*" in at or "?" in at or "$" in at)
+    )
 
 
 def _actions() -> tuple[frozenset[str], frozenset[str]]:

@@ -102,6 +102,41 @@ def test_a_delegated_administrator_is_listed_and_stays_until_it_is_deregistered(
         administrator.organizations.leave_organization()
 
 
+def test_a_service_takes_as_many_administrators_as_its_guide_says(shared: Organized, member: Any, other: Any) -> None:
+    third = shared.invited()
+    accounts = [member.account_id, other.account_id, third.account_id]
+    organizations = shared.organizations
+    for service, most, reason in (
+        (SERVICE, 1, "DELEGATED_ADMINISTRATOR_EXISTS_FOR_THIS_SERVICE"),
+        ("cloudtrail.amazonaws.com", 3, None),
+        ("backup.amazonaws.com", 3, None),
+    ):
+        organizations.enable_aws_service_access(ServicePrincipal=service)
+        for account_id in accounts[:most]:
+            organizations.register_delegated_administrator(AccountId=account_id, ServicePrincipal=service)
+        if reason is not None:
+            with refused("ConstraintViolationException", reason=reason):
+                organizations.register_delegated_administrator(AccountId=accounts[most], ServicePrincipal=service)
+    fourth = shared.invited()
+    with refused("ConstraintViolationException", reason="MAX_DELEGATED_ADMINISTRATORS_FOR_SERVICE_LIMIT_EXCEEDED"):
+        organizations.register_delegated_administrator(
+            AccountId=fourth.account_id, ServicePrincipal="cloudtrail.amazonaws.com"
+        )
+    # Of a service whose guide names no number there may be more; and who goes makes room.
+    organizations.register_delegated_administrator(AccountId=fourth.account_id, ServicePrincipal="backup.amazonaws.com")
+    organizations.deregister_delegated_administrator(AccountId=accounts[0], ServicePrincipal=SERVICE)
+    organizations.register_delegated_administrator(AccountId=accounts[1], ServicePrincipal=SERVICE)
+    organizations.deregister_delegated_administrator(AccountId=accounts[1], ServicePrincipal=SERVICE)
+    for service in ("cloudtrail.amazonaws.com", "backup.amazonaws.com"):
+        for account_id in accounts:
+            organizations.deregister_delegated_administrator(AccountId=account_id, ServicePrincipal=service)
+        organizations.disable_aws_service_access(ServicePrincipal=service)
+    organizations.deregister_delegated_administrator(
+        AccountId=fourth.account_id, ServicePrincipal="backup.amazonaws.com"
+    )
+    organizations.disable_aws_service_access(ServicePrincipal=SERVICE)
+
+
 def test_a_delegated_administrator_reads_all_and_changes_nothing(
     shared: Organized, administrator: Any, other: Any
 ) -> None:
@@ -225,11 +260,16 @@ def test_the_resource_policy_is_one_and_is_shown_with_its_arn(shared: Organized,
 
 
 TO = {"AWS": "MEMBER"}
-UNSUPPORTED, PRINCIPAL, JSON = (
+UNSUPPORTED, PRINCIPAL, JSON, RESOURCE = (
     "UNSUPPORTED_ACTION_IN_RESOURCE_POLICY",
     "INVALID_PRINCIPAL",
     "INVALID_RESOURCE_POLICY_JSON",
+    "UNSUPPORTED_RESOURCE_IN_RESOURCE_POLICY",
 )
+
+
+def on_resource(*resources: str, **more: Any) -> dict[str, Any]:
+    return allow("organizations:ListAccounts", Principal=TO, **more) | {"Resource": list(resources)}
 
 
 @pytest.mark.parametrize(
@@ -240,6 +280,17 @@ UNSUPPORTED, PRINCIPAL, JSON = (
         (allow("iam:ListUsers", Principal=TO), UNSUPPORTED),
         (allow("organizations:CreateGovCloudAccount", Principal=TO), UNSUPPORTED),
         (allow("organizations:PutResourcePolicy", Principal=TO), UNSUPPORTED),
+        (allow("organizations:Nope", Principal=TO), UNSUPPORTED),
+        (allow("organizations:ListAccounts", "organizations:Nope*", Principal=TO), UNSUPPORTED),
+        (deny("organizations:Nope", Principal=TO), UNSUPPORTED),
+        (deny("s3:GetObject", Principal=TO), UNSUPPORTED),
+        (on_resource("arn:aws:s3:::bucket"), RESOURCE),
+        (on_resource("*", "arn:aws:organizations::MEMBER:account/ORGANIZATION/*"), RESOURCE),
+        (on_resource("arn:aws:organizations::MANAGEMENT:account/o-another000/*"), RESOURCE),
+        (on_resource("arn:aws:organizations::MANAGEMENT:bucket/ORGANIZATION/*"), RESOURCE),
+        (on_resource("arn:aws:organizations:us-east-1:MANAGEMENT:account/ORGANIZATION/*"), RESOURCE),
+        (on_resource("arn:aws:organizations::aws:account/ORGANIZATION/*"), RESOURCE),
+        (allow("organizations:ListAccounts", Principal={"AWS": "999999999999"}), PRINCIPAL),
         (allow("organizations:ListAccounts", Principal="*"), PRINCIPAL),
         (allow("organizations:ListAccounts", Principal={"AWS": "*"}), PRINCIPAL),
         (allow("organizations:ListAccounts", Principal={"Service": "ec2.amazonaws.com"}), PRINCIPAL),
@@ -250,9 +301,28 @@ UNSUPPORTED, PRINCIPAL, JSON = (
     ],
 )
 def test_what_cannot_be_delegated(shared: Organized, member: Any, statement: Any, reason: str) -> None:
-    text = document(statement).replace("MEMBER", member.account_id)
     with refused("InvalidInputException", reason=reason):
-        shared.organizations.put_resource_policy(Content=text)
+        shared.organizations.put_resource_policy(Content=filled(shared, member, statement))
+
+
+def filled(shared: Organized, member: Any, statement: Any) -> str:
+    text = document(statement).replace("MEMBER", member.account_id).replace("ORGANIZATION", shared.id)
+    return text.replace("MANAGEMENT", shared.management.account_id)
+
+
+@pytest.mark.usefixtures("delegating")
+def test_what_is_the_organizations_own_can_be_named(shared: Organized, member: Any) -> None:
+    under = "arn:aws:organizations::MANAGEMENT:"
+    named = on_resource(
+        f"{under}policy/ORGANIZATION/service_control_policy/*",
+        f"{under}root/ORGANIZATION/r-*",
+        f"{under}account/*",
+        "arn:aws:organizations::aws:policy/*",
+    )
+    shared.organizations.put_resource_policy(Content=filled(shared, member, named))
+    shared.organizations.put_resource_policy(
+        Content=filled(shared, member, deny("organizations:*", "organizations:MoveAccount", Principal=TO))
+    )
 
 
 def test_tags_are_put_read_and_taken_away(shared: Organized, other: Any) -> None:
