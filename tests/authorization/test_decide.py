@@ -339,3 +339,21 @@ def test_where_the_key_policy_is_enough_no_grant_is_named() -> None:
     assert (found.decided_by, found.statement is not None) == ("key", True)
     by_role = granted(Grant(ROLE, ("Decrypt",)), who=SESSION, on=policy("key", ROLE_NAMED))
     assert (by_role.decided_by, by_role.statement is not None) == ("key", True)
+
+
+def test_the_operator_s_own_policies_are_enough_wherever_a_resource_is() -> None:
+    granted = policy("identity", {"Action": "freehold:*"})
+    for who in (OPERATOR, replace(OPERATOR, account_id="")):
+        for account in (A, "000000000000"):
+            assert ask(who, "freehold:CreateAccount", account=account, identity=granted).allowed
+            assert not ask(who, "freehold:CreateAccount", account=account).allowed
+
+
+def test_a_federated_user_manages_iam_at_the_console_alone() -> None:
+    """https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html"""
+    for kind, allowed in (("console", True), ("federation-token", False)):
+        session: Any = Session(1, 2, "f", kind=kind, issuer_unique_id="AIDAU")
+        who = Principal(
+            "federated-user", A, f"arn:aws:sts::{A}:federated-user/f", f"{A}:f", "f", USER.arn, session=session
+        )
+        assert ask(who, "iam:ListUsers", identity=FULL, session=FULL).allowed is allowed
