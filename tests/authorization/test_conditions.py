@@ -289,3 +289,35 @@ def test_every_documented_operator_is_there() -> None:
 def test_a_condition_knows_the_keys_it_looks_at() -> None:
     condition = compile_condition("StringLike", "aws:A", ("${aws:B}-${aws:C, 'x'}",), variables=True, effect="Allow")
     assert condition.keys == {"aws:a", "aws:b", "aws:c"}
+
+
+EQUALS = [  # operator, wanted, what alone makes it hold
+    ("StringEquals", ["eu", "us"], {"eu", "us"}),
+    ("StringEquals", ["*"], {"*"}),
+    ("StringEquals", ["${aws:x}"], None),
+    ("StringEquals", ["a${$}b"], None),
+    ("StringNotEquals", ["eu"], None),
+    ("StringEqualsIfExists", ["eu"], None),
+    ("ForAllValues:StringEquals", ["eu"], None),
+    ("ForAnyValue:StringEquals", ["eu"], None),
+    ("ForAnyValue:StringNotEquals", ["eu"], None),
+    ("StringEqualsIgnoreCase", ["eu"], None),
+    ("StringLike", ["eu"], None),
+    ("NumericEquals", ["1"], None),
+    ("Null", ["true"], None),
+]
+
+
+@pytest.mark.parametrize(("operator", "wanted", "alone"), EQUALS)
+def test_only_a_plain_comparison_is_looked_up_by_its_values(
+    operator: str, wanted: list[str], alone: set[str] | None
+) -> None:
+    """Statements are found by these values: what holds otherwise too must not be."""
+    found = compile_condition(operator, KEY, tuple(wanted), variables=True, effect="Allow")
+    assert found.equals == alone
+
+
+def test_a_dollar_is_no_variable_where_there_are_none() -> None:
+    found = compile_condition("StringEquals", KEY, ("${aws:x}",), variables=False, effect="Allow")
+    assert found.equals == {"${aws:x}"}
+    assert found.holds({"aws:key": "${aws:x}"})

@@ -187,6 +187,7 @@ def test_a_finding_names_its_policy_and_its_statement() -> None:
 
 DENIED = f'User: {ALICE} is not authorized to perform: s3:GetObject on resource: "{OBJECT}"'
 ELSEWHERE = f"its Resource does not match {OBJECT}"
+PLACE = 'statement "No" of identity-based policy 1'
 NEVER = "credentials of this kind (role) may never do this"
 NO_ALLOW = f"{DENIED} because no {{}} allows the s3:GetObject action; {{}}, statement 1: {{}}"
 LINES: list[tuple[Decision, str]] = [
@@ -199,7 +200,7 @@ LINES: list[tuple[Decision, str]] = [
     (decided(ALICE, "sts:GetCallerIdentity", "*"), "allowed: no permission is needed"),
     (replace(situation(ALICE, "kms:Decrypt", KEY), default_allow=True).decision(), "allowed by the key's own service"),
     (decided(identity=[NO]),
-     f'{DENIED} with an explicit deny in an identity-based policy; statement "No" of identity-based policy 1 denies it'),
+     f'{DENIED} with an explicit deny in an identity-based policy; {PLACE} denies it'),
     (decided(SESSION, "sts:GetSessionToken", "*"),
      f"User: {SESSION} is not authorized to perform: sts:GetSessionToken; {NEVER}"),
     (decided(), f"{DENIED} because no identity-based policy allows the s3:GetObject action"),
