@@ -102,12 +102,10 @@ def test_what_no_longer_holds_is_let_go_of_without_anybody_asking(store: Store) 
     class Secret:
         pass
 
-    kept, erased = Secret(), Secret()
-    gone = weakref.ref(erased)
+    kept = Secret()
     store.write(1)
-    store.cache.get("iam", "erased", lambda _: erased)
+    gone = weakref.ref(store.cache.get("iam", "erased", lambda _: Secret()))
     store.cache.get("kms", "kept", lambda _: kept)
-    del erased
     store.write(2)
     assert gone() is not None
     store.cache.forget()

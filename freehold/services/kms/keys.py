@@ -27,7 +27,7 @@ from freehold.services.kms import (
     states,
     tags,
 )
-from freehold.services.kms.errors import InvalidMarker, LimitExceeded
+from freehold.services.kms.errors import InvalidMarker, LimitExceeded, UnsupportedOperation
 from freehold.services.kms.identifiers import new_key_id
 from freehold.services.kms.permissions import on_account, on_key
 from freehold.services.kms.records import KEYS_OF_ACCOUNT, Key, Mark
@@ -105,6 +105,8 @@ def _may_create(call: Call, params: Params) -> list[Permission]:
 
 def _refuse_what_is_not_served(params: Params) -> None:
     origin = params.get("Origin", "AWS_KMS")
+    if params.get("MultiRegion") and origin not in ("AWS_KMS", imported.EXTERNAL):
+        raise UnsupportedOperation("Keys in custom key stores are always single-Region keys; leave MultiRegion out.")
     if origin not in ("AWS_KMS", "EXTERNAL"):
         raise NotImplementedByFreehold(f"Keys with the origin {origin} are not implemented; use AWS_KMS or EXTERNAL.")
 

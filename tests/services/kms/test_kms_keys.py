@@ -46,6 +46,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"KeySpec": "RSA_2048"}, "ValidationException"),
     ({"KeyUsage": "SIGN_VERIFY"}, "ValidationException"),
     ({"KeySpec": "RSA_2048", "CustomerMasterKeySpec": "RSA_2048"}, "ValidationException"),
+    ({"MultiRegion": True, "Origin": "AWS_CLOUDHSM"}, "UnsupportedOperationException"),
     ({"CustomKeyStoreId": "cks-1234567890abcdef0"}, "NotImplemented"),
     ({"Tags": [{"TagKey": "aws:x", "TagValue": "y"}]}, "TagException"),
     ({"Tags": [{"TagKey": "a", "TagValue": "1"}, {"TagKey": "a", "TagValue": "2"}]}, "TagException"),
