@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,6 +44,12 @@ def instance_metadata(
         int, typer.Option(help="Network hops that a token may travel (2 for a container).", min=1, max=64)
     ] = 1,
     imdsv1: Annotated[bool, typer.Option("--imdsv1", help="Also answer without a session token.")] = False,
+    identity_certificate: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM) of the identity document's signatures.", metavar="FILE")
+    ] = None,
+    identity_key: Annotated[
+        Path | None, typer.Option(help="Its RSA key (PEM, 2,048 bits or more).", metavar="FILE")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON once it answers.")] = False,
 ) -> None:
     """Serve the EC2 instance metadata to a workload on this machine, until SIGTERM or Ctrl-C.
@@ -55,6 +62,7 @@ def instance_metadata(
     --endpoint http://127.0.0.1:4600 --profile freehold-operator
     """
     from freehold.cli.operator_client import operator_client
+    from freehold.instance_metadata.identity_document import IdentitySigner, UnusableKey
     from freehold.instance_metadata.listener import Listener
     from freehold.instance_metadata.role import InstanceRole, RoleUnavailable
     from freehold.instance_metadata.service import Instance, MetadataService
@@ -63,6 +71,14 @@ def instance_metadata(
         raise Problem(f"{instance_profile} is not an instance profile's ARN")
     if not _INSTANCE.fullmatch(instance_id):
         raise Problem(f"{instance_id} is not an instance id: i- and 8 to 17 hexadecimal digits")
+    if (identity_certificate is None) != (identity_key is None):
+        raise Problem("--identity-certificate and --identity-key go together")
+    signer = None
+    if identity_certificate is not None and identity_key is not None:
+        try:
+            signer = IdentitySigner.load(identity_certificate, identity_key)
+        except UnusableKey as error:
+            raise Problem(f"the identity document cannot be signed: {error}") from None
     instance = Instance(
         instance_id=instance_id,
         instance_profile_arn=instance_profile,
@@ -81,6 +97,7 @@ def instance_metadata(
         time.monotonic,
         lambda: datetime.now(UTC),
         role_v1=role("1.0") if imdsv1 else None,
+        signer=signer,
     )
     try:
         listener = Listener(host, port, service, hop_limit=hop_limit)

@@ -1,16 +1,23 @@
-"""HTTP for the metadata service: the standard library's server, with limits; on loopback unless told otherwise."""
+"""HTTP for the metadata service: the standard library's server, with limits; on loopback unless told otherwise.
+
+At most 64 connections, each closed unless a whole request has come within 15 seconds of its beginning or of the answer
+before: whoever sends a byte now and then holds no place for longer than whoever sends none.
+"""
 
 from __future__ import annotations
 
+import io
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from freehold.instance_metadata.service import Answer, MetadataService
 
 MOST_CONNECTIONS = 64
-IDLE_SECONDS = 15
+REQUEST_SECONDS = 15
+"""For a whole request, the wait for it included; and for taking an answer."""
 MOST_BODY_BYTES = 1024
 
 
@@ -18,6 +25,7 @@ class Listener(ThreadingHTTPServer):
     """Serves until `shutdown`. `hop_limit`: how many network hops the answer with a token may travel."""
 
     daemon_threads = True
+    request_seconds: float = REQUEST_SECONDS
     request_queue_size = MOST_CONNECTIONS
 
     def __init__(self, host: str, port: int, service: MetadataService, *, hop_limit: int = 1) -> None:
@@ -50,13 +58,41 @@ class Listener(ThreadingHTTPServer):
         """A client that went away, or a defect: neither is worth a traceback, which could hold credentials."""
 
 
+class _Incoming(io.RawIOBase):
+    """What a client sends, until a time; reads raise TimeoutError then, however much has come."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.until = 0.0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: Listener
     protocol_version = "HTTP/1.1"
-    timeout = IDLE_SECONDS
+    timeout = REQUEST_SECONDS
     server_version = "EC2ws"
     sys_version = ""
     disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        self.incoming = _Incoming(self.connection)
+        self.rfile.close()
+        self.rfile = io.BufferedReader(self.incoming)
+
+    def handle_one_request(self) -> None:
+        self.incoming.until = time.monotonic() + self.server.request_seconds
+        super().handle_one_request()
 
     def _serve(self) -> None:
         declared = self.headers.get("content-length", "0")
@@ -73,6 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send(self.server.service.answer(self.command, self.path.partition("?")[0], headers))
 
     def _send(self, answer: Answer, *, close: bool = False) -> None:
+        self.connection.settimeout(REQUEST_SECONDS)
         if answer.is_token:
             self._limit_hops()
         self.send_response(answer.status)

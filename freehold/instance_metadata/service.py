@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from freehold.instance_metadata.identity_document import IdentitySigner
 from freehold.instance_metadata.role import InstanceRole, RoleUnavailable
 
 TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105
@@ -100,6 +101,8 @@ class MetadataService:
     wall: Callable[[], datetime]
     role_v1: InstanceRole | None = None
     host_names: frozenset[str] = frozenset(("localhost",))
+    signer: IdentitySigner | None = None
+    """Signs the identity document; without one there are no signatures of it."""
     tokens: Tokens = field(init=False)
 
     def __post_init__(self) -> None:
@@ -154,8 +157,10 @@ class MetadataService:
         return Answer(200, token.encode(), headers=((TTL_HEADER, ttl),), is_token=True)
 
     def _read(self, path: str, role: InstanceRole) -> Answer:
-        if path == "dynamic/instance-identity/document":
-            return _json(self._identity())
+        if path.startswith(_IDENTITY):
+            found = self._about_identity(path.removeprefix(_IDENTITY))
+            if found is not None:
+                return found
         if path == "meta-data/iam/info":
             return self._about_role(role, self._info)
         if path == "meta-data/iam/security-credentials":
@@ -166,7 +171,8 @@ class MetadataService:
         values = self._values()
         if path in values:
             return Answer(200, values[path].encode())
-        names = sorted({_entry(name, path) for name in (*values, *_SPECIAL) if not path or name.startswith(f"{path}/")})
+        special = _SPECIAL if self.signer is None else (*_SPECIAL, *(f"{_IDENTITY}{name}" for name in _SIGNED))
+        names = sorted({_entry(name, path) for name in (*values, *special) if not path or name.startswith(f"{path}/")})
         return Answer(200, "\n".join(names).encode()) if names else _refusal(404, "There is no such data.")
 
     def _values(self) -> dict[str, str]:
@@ -185,8 +191,17 @@ class MetadataService:
         }
         return {f"meta-data/{name}": value for name, value in values.items() if value}
 
+    def _about_identity(self, name: str) -> Answer | None:
+        """The identity document, or a signature of it; None where there is no such thing."""
+        document = _json(self._identity())
+        if name == "document":
+            return document
+        if self.signer is None or name not in _SIGNED:
+            return None
+        sign = self.signer.signature if name == "signature" else self.signer.pkcs7
+        return Answer(200, sign(document.body))
+
     def _identity(self) -> dict[str, Any]:
-        """Unsigned: there is no signature of AWS to give, and `pkcs7` and `signature` are not there."""
         instance = self.instance
         launched = instance.launched_at
         return {
@@ -236,6 +251,9 @@ class MetadataService:
         )
 
 
+_IDENTITY = "dynamic/instance-identity/"
+_SIGNED = ("pkcs7", "rsa2048", "signature")
+"""On AWS `pkcs7` is by a DSA key; here both are by the one RSA key."""
 _SPECIAL = (
     "dynamic/instance-identity/document",
     "meta-data/iam/info",

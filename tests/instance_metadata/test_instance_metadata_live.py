@@ -11,8 +11,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -280,3 +281,34 @@ def test_it_listens_on_loopback_and_holds_so_many_connections(listener: Listener
     finally:
         for connection in held:
             connection.close()
+
+
+@pytest.mark.parametrize(
+    "request_bytes", [b"", b"PUT /latest/api/token HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: " + b"a" * 500]
+)
+def test_a_request_has_so_long_in_all_however_it_trickles(listener: Listener, request_bytes: bytes) -> None:
+    listener.request_seconds = 0.5
+    with socket.create_connection(listener.server_address[:2], timeout=20) as connection:  # type: ignore[arg-type]
+        began = time.monotonic()
+        for byte in request_bytes:
+            try:
+                connection.sendall(bytes([byte]))
+            except (BrokenPipeError, ConnectionResetError):
+                break
+            time.sleep(0.01)
+        with suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+        assert 0.4 < time.monotonic() - began < 4
+
+
+def test_a_connection_that_is_used_stays(listener: Listener) -> None:
+    listener.request_seconds = 0.5
+    host, port = listener.server_address[:2]
+    connection = http.client.HTTPConnection(str(host), int(port), timeout=20)
+    put = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
+    for _ in range(4):
+        connection.request("PUT", "/latest/api/token", headers=put)
+        answer = connection.getresponse()
+        assert (answer.status, len(answer.read())) == (200, 76)
+        time.sleep(0.25)
+    connection.close()
