@@ -261,9 +261,8 @@ def test_a_provider_speaks_for_its_own_account_only(federation: Federation, forg
         federation.assume(assertion, RoleArn=other.role)
     trusting = json.loads(other.trust())
     trusting["Statement"][0]["Principal"]["Federated"] = federation.provider
-    other.aws.iam.update_assume_role_policy(RoleName="reader", PolicyDocument=json.dumps(trusting))
-    with fails("AccessDenied", 403):
-        federation.assume(assertion, RoleArn=other.role)
+    with fails("MalformedPolicyDocument", 400, 'Invalid principal in policy: "FEDERATED"'):
+        other.aws.iam.update_assume_role_policy(RoleName="reader", PolicyDocument=json.dumps(trusting))
 
 
 @pytest.mark.parametrize("arn", ["arn:aws:iam::123456789012:saml-provider/none", "arn:aws:iam::aws:saml-provider/corp"])

@@ -16,14 +16,13 @@ import msgspec
 
 from freehold.audit.history import Place
 from freehold.authorization import service_reference
+from freehold.services.iam.last_used import TRACKED_SECONDS
 from freehold.services.iam.records import Record
 from freehold.storage.records import Key, Table, Transaction
 
 if TYPE_CHECKING:
     from freehold.app import App
 
-TRACKED_SECONDS: Final = 400 * 86_400
-"""How far back accesses are told of."""
 SLICE_BYTES: Final = 8 * 1024 * 1024
 MOST_READ_BYTES: Final = 4 * 1024 * 1024 * 1024
 """What one reading goes through at most; the next one goes on from there."""

@@ -149,7 +149,7 @@ _TABLES: dict[str, Table[Any]] = {"User": USERS, "Group": GROUPS, "Role": ROLES,
 def get_account_authorization_details(call: Call, params: Params) -> Result:
     """Users, groups, roles and the policies in use, in this order over the pages."""
     reader, account_id, start = call.reader, call.account_id, pages.after(params)
-    wanted = params.get("Filter") or list(_SECTIONS)
+    wanted, now = params.get("Filter") or list(_SECTIONS), call.app.clock.now_seconds()
 
     def details() -> Iterator[tuple[str, str, dict[str, Any]]]:
         for number, section in enumerate(_SECTIONS):
@@ -158,7 +158,7 @@ def get_account_authorization_details(call: Call, params: Params) -> Result:
             for name, record in _records(reader, account_id, section):
                 place = f"{number}/{name}"
                 if start is None or place > start:
-                    yield place, _SECTIONS[section], _detail(reader, account_id, record)
+                    yield place, _SECTIONS[section], _detail(reader, account_id, record, now)
 
     page = pages.page(params, "details", details(), lambda item: item[0], lambda item: item[1:])
     result: Result = {member: [] for member in _SECTIONS.values()}
@@ -180,7 +180,9 @@ def _records(
         yield str(key[1]), record
 
 
-def _detail(reader: Reader, account_id: str, record: Named | aws_managed.AwsManagedPolicy) -> dict[str, Any]:
+def _detail(
+    reader: Reader, account_id: str, record: Named | aws_managed.AwsManagedPolicy, now_seconds: float
+) -> dict[str, Any]:
     if isinstance(record, aws_managed.AwsManagedPolicy):
         uses = USES.get(reader, (account_id, record.arn))
         known = PolicyVersion(document=aws_managed.document(record), created_at=record.updated_at)
@@ -206,6 +208,6 @@ def _detail(reader: Reader, account_id: str, record: Named | aws_managed.AwsMana
         return shapes.user(record, whole=True) | common | {"GroupList": names}
     if isinstance(record, Role):
         profiles = [shown(reader, profile) for profile in of_role(reader, record)]
-        detail = shapes.role(reader, record, whole=True) | common | {"InstanceProfileList": profiles}
+        detail = shapes.whole_role(reader, record, now_seconds) | common | {"InstanceProfileList": profiles}
         return {key: value for key, value in detail.items() if key not in ("Description", "MaxSessionDuration")}
     return shapes.group(record) | common

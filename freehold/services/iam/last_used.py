@@ -16,8 +16,9 @@ from freehold.storage.records import Records, Transaction
 
 PRECISION_SECONDS: Final = 900
 _MOST_HELD: Final = 100_000
-ROLE_DAYS: Final = 400
-"""How long IAM remembers a role's last use."""
+TRACKED_SECONDS: Final = 400 * 86_400
+"""How long IAM tells of a role's last use, and how far back service last accessed details go. Of a key's there is no
+such limit: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html"""
 
 
 class LastUses:

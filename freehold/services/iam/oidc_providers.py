@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,7 +19,7 @@ from freehold.errors import aws_error
 from freehold.federation.fetch import FetchFailed
 from freehold.federation.issuers import BadIssuer, check_url
 from freehold.services.call import Call
-from freehold.services.iam import shapes
+from freehold.services.iam import providers, shapes
 from freehold.services.iam.authorized import Keys, iam, on_account, request_tags, untagged_keys
 from freehold.services.iam.errors import EntityAlreadyExists, InvalidInput, NoSuchEntity, quota
 from freehold.services.iam.records import Record
@@ -73,13 +73,7 @@ def provider_at(reader: Reader, arn: str) -> OidcProvider | None:
 
 
 def _parts(arn: str) -> tuple[str, str]:
-    """The account and the name in a provider's ARN. Raises InvalidInput."""
-    parts = arn.split(":", 5)
-    if len(parts) == 6 and parts[:4] == ["arn", "aws", "iam", ""]:
-        kind, _, name = parts[5].partition("/")
-        if kind == _KIND and name:
-            return parts[4], name
-    raise InvalidInput(f"ARN {arn} is not valid.")
+    return providers.parts(arn, _KIND)
 
 
 def _require(call: Call, params: Params) -> OidcProvider:
@@ -94,20 +88,13 @@ def _save(tx: Transaction, provider: OidcProvider) -> None:
     PROVIDERS.put(tx, (provider.account_id, provider.name), provider)
 
 
+def _tags_of(reader: Reader, arn: str) -> dict[str, str]:
+    provider = provider_at(reader, arn)
+    return {} if provider is None else provider.tags
+
+
 def _on(action: str, *keys: Keys) -> Permissions:
-    """The action on the provider that the ARN names."""
-
-    def permissions(call: Call, params: Params) -> list[Permission]:
-        arn = params["OpenIDConnectProviderArn"]
-        owner = _parts(arn)[0]
-        provider = provider_at(call.reader, arn) if owner == call.account_id else None
-        tags = {} if provider is None else provider.tags
-        context: dict[str, Any] = {f"aws:resourcetag/{key.lower()}": value for key, value in tags.items()}
-        for more in keys:
-            context |= more(params, None)
-        return [Permission(f"iam:{action}", arn, owner, context)]
-
-    return permissions
+    return providers.on(action, "OpenIDConnectProviderArn", _KIND, _tags_of, keys)
 
 
 def _may_create(call: Call, params: Params) -> list[Permission]:

@@ -60,14 +60,14 @@ def create_role(call: Call, params: Params) -> Result:
     boundaries.set_boundary(call.tx, role, params.get("PermissionsBoundary") or "")
     records.save(call.tx, role)
     call.resources.append(("AWS::IAM::Role", role.arn))
-    return {"Role": shapes.role(call.tx, role, whole=True)}
+    return {"Role": shapes.whole_role(call.tx, role, call.app.clock.now_seconds())}
 
 
 @iam("GetRole", on_entity("GetRole", "role", present_boundary))
 def get_role(call: Call, params: Params) -> Result:
     """A role with its trust policy, whose deleted principals show as `AIDA…` or `AROA…`."""
     role = entities.require_role(call.reader, call.account_id, params["RoleName"])
-    return {"Role": shapes.role(call.reader, role, whole=True)}
+    return {"Role": shapes.whole_role(call.reader, role, call.app.clock.now_seconds())}
 
 
 @iam("ListRoles", on_list("ListRoles", "role"))
@@ -106,7 +106,7 @@ def update_role_description(call: Call, params: Params) -> Result:
     role.description = params["Description"]
     records.save(call.tx, role)
     call.resources.append(("AWS::IAM::Role", role.arn))
-    return {"Role": shapes.role(call.tx, role, whole=True)}
+    return {"Role": shapes.whole_role(call.tx, role, call.app.clock.now_seconds())}
 
 
 @iam("UpdateAssumeRolePolicy", on_entity("UpdateAssumeRolePolicy", "role", present_boundary), writes=True)

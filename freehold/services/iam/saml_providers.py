@@ -9,17 +9,16 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_saml.html
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from freehold.authentication.key_ids import new_unique_id
-from freehold.authorization.permission import Permission
 from freehold.federation import saml_encryption, saml_metadata
 from freehold.federation.identity import InvalidIdentity
 from freehold.federation.saml_metadata import Metadata
 from freehold.services.call import Call
-from freehold.services.iam import entities, shapes
+from freehold.services.iam import entities, providers, shapes
 from freehold.services.iam.authorized import Keys, iam, on_account, on_new, request_tags, untagged_keys
 from freehold.services.iam.errors import EntityAlreadyExists, InvalidInput, LimitExceeded, NoSuchEntity
 from freehold.services.iam.records import Record
@@ -82,13 +81,10 @@ def provider_at(reader: Reader, arn: str) -> SamlProvider | None:
 
 
 def _parts(arn: str) -> tuple[str, str]:
-    """The account and the name in a provider's ARN. Raises InvalidInput."""
-    parts = arn.split(":", 5)
-    if len(parts) == 6 and parts[:4] == ["arn", "aws", "iam", ""]:
-        kind, _, name = parts[5].partition("/")
-        if kind == _KIND and name and "/" not in name:
-            return parts[4], name
-    raise InvalidInput(f"ARN {arn} is not valid.")
+    account_id, name = providers.parts(arn, _KIND)
+    if "/" in name:
+        raise providers.not_valid(arn)
+    return account_id, name
 
 
 def _require(reader: Reader, params: Params) -> SamlProvider:
@@ -103,18 +99,13 @@ def _save(tx: Transaction, provider: SamlProvider) -> None:
     PROVIDERS.put(tx, (provider.account_id, provider.name), provider)
 
 
-def _on(action: str, *keys: Keys) -> Permissions:
-    def permissions(call: Call, params: Params) -> list[Permission]:
-        arn = params["SAMLProviderArn"]
-        owner = _parts(arn)[0]
-        provider = provider_at(call.reader, arn) if owner == call.account_id else None
-        tags = {} if provider is None else provider.tags
-        context: dict[str, Any] = {f"aws:resourcetag/{key.lower()}": value for key, value in tags.items()}
-        for more in keys:
-            context |= more(params, None)
-        return [Permission(f"iam:{action}", arn, owner, context)]
+def _tags_of(reader: Reader, arn: str) -> dict[str, str]:
+    provider = provider_at(reader, arn)
+    return {} if provider is None else provider.tags
 
-    return permissions
+
+def _on(action: str, *keys: Keys) -> Permissions:
+    return providers.on(action, "SAMLProviderArn", _KIND, _tags_of, keys)
 
 
 def _metadata(text: str) -> Metadata:

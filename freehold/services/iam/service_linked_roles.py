@@ -64,7 +64,7 @@ def create_service_linked_role(call: Call, params: Params) -> Result:
         suffix=params.get("CustomSuffix") or "",
     )
     call.resources.append(("AWS::IAM::Role", role.arn))
-    return {"Role": shapes.role(call.tx, role, whole=True)}
+    return {"Role": shapes.whole_role(call.tx, role, call.app.clock.now_seconds())}
 
 
 @iam("DeleteServiceLinkedRole", on_entity("DeleteServiceLinkedRole", "role"), writes=True)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from freehold.services.iam.aws_managed import AwsManagedPolicy
 from freehold.services.iam.credential_records import LAST_USES, SIGNED_IN
+from freehold.services.iam.last_used import TRACKED_SECONDS
 from freehold.services.iam.principals import to_arns
 from freehold.services.iam.records import Group, InstanceProfile, ManagedPolicy, PolicyVersion, Role, User, Uses
 from freehold.storage.records import Reader
@@ -35,19 +36,29 @@ def group(record: Group) -> dict[str, Any]:
     return _entity(record, "Group")
 
 
-def role(reader: Reader, record: Role, *, whole: bool = False) -> dict[str, Any]:
+def role(reader: Reader, record: Role) -> dict[str, Any]:
     shown = _entity(record, "Role")
     shown["AssumeRolePolicyDocument"] = encoded(to_arns(reader, record.trust_policy))
     if record.description:
         shown["Description"] = record.description
     shown["MaxSessionDuration"] = record.max_session_seconds
-    return shown | _extras(record) | {"RoleLastUsed": _last_used(reader, record)} if whole else shown
+    return shown
 
 
-def _last_used(reader: Reader, record: Role) -> dict[str, Any]:
-    """Empty for a role that was never used."""
+def whole_role(reader: Reader, record: Role, now_seconds: float) -> dict[str, Any]:
+    """With tags, boundary and last use, which listings leave out."""
+    return role(reader, record) | _extras(record) | {"RoleLastUsed": _last_used(reader, record, now_seconds)}
+
+
+def _last_used(reader: Reader, record: Role, now_seconds: float) -> dict[str, Any]:
+    """Empty for a role that wasn't used within the last 400 days.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleLastUsed.html
+    """
     use = LAST_USES.get(reader, (record.unique_id,))
-    return {} if use is None else {"LastUsedDate": date(use.at), "Region": use.region}
+    if use is None or use.at < now_seconds - TRACKED_SECONDS:
+        return {}
+    return {"LastUsedDate": date(use.at), "Region": use.region}
 
 
 def signed_in(reader: Reader, owner_id: str) -> dict[str, Any]:

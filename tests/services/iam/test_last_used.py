@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from desk import Desk, allow, trust
 
 from freehold.authorization.principal import Principal, Session
-from freehold.services.iam.credential_records import LAST_USES
+from freehold.services.iam.credential_records import LAST_USES, LastUse
 from freehold.services.iam.last_used import LastUses
 from freehold.testing import server
 
@@ -63,6 +63,26 @@ def test_a_role_s_use_is_told(aws: Any) -> None:
     assert eventually(look, bool)["Region"] == "us-east-1"
     (detail,) = aws.iam.get_account_authorization_details(Filter=["Role"])["RoleDetailList"]
     assert detail["RoleLastUsed"] == look()
+
+
+def test_a_role_s_use_is_told_for_400_days_and_a_key_s_always(desk: Desk) -> None:
+    root = desk.account()
+    role = root("CreateRole", RoleName="app", AssumeRolePolicyDocument=trust(root.account))["Role"]
+    ada = desk.user(root, "ada")
+    now = int(desk.clock.now_seconds())
+    use = LastUse(at=now, service="s3", region="us-east-1")
+    for who in (role["RoleId"], ada.id):
+        desk.worker.records.submit(lambda tx, who=who: LAST_USES.put(tx, (who,), use)).result(10)
+
+    def told() -> list[Any]:
+        (detail,) = root("GetAccountAuthorizationDetails", Filter=["Role"])["RoleDetailList"]
+        return [root("GetRole", RoleName="app")["Role"]["RoleLastUsed"], detail["RoleLastUsed"]]
+
+    desk.clock.advance(400 * 86_400 - 60)
+    assert [one["Region"] for one in told()] == ["us-east-1", "us-east-1"]
+    desk.clock.advance(120)
+    assert told() == [{}, {}]
+    assert root("GetAccessKeyLastUsed", AccessKeyId=ada.id)["AccessKeyLastUsed"]["ServiceName"] == "s3"
 
 
 def test_who_may_ask_for_a_key_s_use(freehold_server: Any, aws: Any) -> None:

@@ -173,6 +173,8 @@ def test_a_boundary_limits_and_says_so(root: Key) -> None:
         result = one(root, text, action, PermissionsBoundaryPolicyInputList=[boundary])
         assert result["EvalDecision"] == decision
         assert result["PermissionsBoundaryDecisionDetail"] == {"AllowedByPermissionsBoundary": within}
+        # Nothing determines an implicit deny: the identity policy's allow is not told, as AWS doesn't.
+        assert bool(result["MatchedStatements"]) is (decision != "implicitDeny")
     (matched,) = result["MatchedStatements"]
     assert matched["SourcePolicyId"] == "PermissionsBoundaryPolicyInputList.1"
     with refused("InvalidInput", "only one"):
