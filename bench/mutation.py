@@ -59,7 +59,7 @@ TESTS: Final = {
     "context_keys": ("context_keys", "gather"),
     "vpc_endpoint": ("vpc_endpoint",),
     "explain": ("explain", "messages", "policy_cases"),
-    "remedy": ("remedy",),
+    "remedy": ("remedy", "remedy_limits"),
 }
 """The tests that are most likely to find a mutant of a module; the others follow where they don't."""
 ALL_TESTS: Final = (

@@ -142,15 +142,15 @@ def why(decision: decide.Decision) -> str:
 def verdicts(decision: decide.Decision) -> list[Verdict]:
     """What each type of policy that applies says on its own, in the flow chart's order."""
     request, policies = decision.request, decision.policies
+    has_boundary = policies.boundary is not None
     found = []
     for level in policies.scps:
         found.append(_verdict("scp", level, request, applies=decide._scps_apply(request, policies)))
     for level in policies.rcps:
         found.append(_verdict("rcp", level, request, applies=decide._rcps_apply(request, policies)))
     if policies.endpoint is not None:
-        found.append(_verdict("endpoint", policies.endpoint, request))
+        found.append(_verdict("endpoint", policies.endpoint, request, has_boundary=has_boundary))
     if request.resource_policy is not None:
-        has_boundary = policies.boundary is not None
         found.append(_verdict(request.kind, request.resource_policy, request, has_boundary=has_boundary))
     elif request.kind != "resource":
         found.append(Verdict(_NAMES[request.kind], "none"))

@@ -100,6 +100,12 @@ VERDICTS: list[tuple[str, Decision, list[tuple[str, str]]]] = [
         [(RESOURCE, "explicitDeny"), (IDENTITY, "allow"), (BOUNDARY, "allow")],
     ),
     (
+        "in an endpoint's policy too",
+        decided(identity=[ALL], boundary=ALL, endpoint=policy(st(Principal="*"), st("Deny", NotPrincipal={
+            "AWS": [ALICE, A]}))),
+        [(ENDPOINT, "explicitDeny"), (IDENTITY, "allow"), (BOUNDARY, "allow")],
+    ),
+    (
         "without one it excepts",
         decided(identity=[ALL], resource=policy(st("Deny", NotPrincipal={"AWS": [ALICE, A]}))),
         [(RESOURCE, "implicitDeny"), (IDENTITY, "allow")],
