@@ -21,7 +21,8 @@ READ_PREFIXES: Final = (
 )
 READ_NAMES: Final = frozenset(
     (
-        *("kms.Decrypt", "kms.DeriveSharedSecret", "kms.Encrypt", "kms.ReEncrypt", "kms.Sign"),
+        *("kms.Decapsulate", "kms.Decrypt", "kms.DeriveSharedSecret", "kms.Encapsulate", "kms.Encrypt"),
+        *("kms.ReEncrypt", "kms.Sign"),
         *("sts.AssumeRole", "sts.AssumeRoleWithSAML", "sts.AssumeRoleWithWebIdentity", "sts.AssumeRoot"),
     )
 )

@@ -19,16 +19,12 @@ if TYPE_CHECKING:
     from freehold.services.call import Call
 
 
-def _may(call: Call, params: Params, action: str) -> list[Permission]:
-    return may_use(call, params, action, {"kms:encapsulationalgorithm": params["EncapsulationAlgorithm"]})
-
-
 def _may_encapsulate(call: Call, params: Params) -> list[Permission]:
-    return _may(call, params, "kms:Encapsulate")
+    return may_use(call, params, "kms:Encapsulate")
 
 
 def _may_decapsulate(call: Call, params: Params) -> list[Permission]:
-    return _may(call, params, "kms:Decapsulate")
+    return may_use(call, params, "kms:Decapsulate")
 
 
 def _pair(call: Call, key: LoadedKey, operation_name: str, params: Params) -> KeyPair:

@@ -25,7 +25,7 @@ from freehold.services.kms.errors import (
     key_not_found,
 )
 from freehold.services.kms.identifiers import MULTI_REGION
-from freehold.services.kms.key_use import Prepared, may_use, usable, usable_for
+from freehold.services.kms.key_use import Prepared, may_use, off_the_loop, usable, usable_for
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.permissions import using
 from freehold.services.kms.records import TOMBSTONES
@@ -178,6 +178,8 @@ def _may_decrypt(call: Call, params: Params) -> list[Permission]:
     key, alias, header = _source(call, params, "KeyId", "kms:Decrypt")
     call.resources.append(("AWS::KMS::Key", key.arn))
     call.prepared = Prepared(key, key, header)
+    if not key.symmetric:
+        off_the_loop(call, key)
     more = _algorithm_asked(params, "EncryptionAlgorithm")
     return [using(call, key, alias, "kms:Decrypt", params.get("EncryptionContext"), more)]
 
@@ -224,6 +226,8 @@ def _may_reencrypt(call: Call, params: Params) -> list[Permission]:
     call.resources.append(("AWS::KMS::Key", source.arn))
     call.resources.append(("AWS::KMS::Key", key.arn))
     call.prepared = Prepared(key, source, header)
+    if not source.symmetric:
+        off_the_loop(call, source)
     same = "true" if source.arn == key.arn else "false"
     asked = [
         {"kms:reencryptonsamekey": same, **(_algorithm_asked(params, member) or {})}

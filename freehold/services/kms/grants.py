@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from freehold.authorization.permission import Permission
 from freehold.services.iam import principals
-from freehold.services.kms import grant_tokens, identifiers, loaded, records, states
+from freehold.services.kms import grant_tokens, identifiers, loaded, records, specs, states
 from freehold.services.kms.errors import (
     DryRun,
     InvalidArn,
@@ -31,6 +31,7 @@ from freehold.services.kms.records import (
     NAMED_GRANTS,
     Counts,
     Grant,
+    Key,
     Mark,
     Reference,
 )
@@ -44,22 +45,33 @@ MOST_PER_KEY: Final = 50_000
 MOST_PAIRS: Final = 8
 MOST_VALUE_CHARACTERS: Final = 384
 
-OPERATIONS: Final = frozenset(
-    (
-        "CreateGrant",
-        "Decrypt",
-        "DescribeKey",
-        "Encrypt",
-        "GenerateDataKey",
-        "GenerateDataKeyPair",
-        "GenerateDataKeyPairWithoutPlaintext",
-        "GenerateDataKeyWithoutPlaintext",
-        "ReEncryptFrom",
-        "ReEncryptTo",
-        "RetireGrant",
-    )
+OPERATIONS: Final = {
+    specs.ENCRYPT_DECRYPT: ("Decrypt", "Encrypt", "ReEncryptFrom", "ReEncryptTo"),
+    specs.SIGN_VERIFY: ("Sign", "Verify"),
+    specs.GENERATE_VERIFY_MAC: ("GenerateMac", "VerifyMac"),
+    specs.KEY_AGREEMENT: ("DeriveSharedSecret",),
+    specs.ENCAPSULATE_DECAPSULATE: ("Decapsulate", "Encapsulate"),
+}
+"""Usage -> what a grant on a key for it may permit, besides what the next three say."""
+ON_EVERY_KEY: Final = ("CreateGrant", "DescribeKey", "RetireGrant")
+ON_SYMMETRIC_KEYS: Final = (
+    "GenerateDataKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateDataKeyWithoutPlaintext",
 )
-"""What a grant on a symmetric encryption key may permit."""
+ON_ASYMMETRIC_KEYS: Final = ("GetPublicKey",)
+
+
+def permitted(spec: str, usage: str) -> tuple[str, ...]:
+    """What a grant on a key of this spec and usage may permit: what the key can do.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/grants.html#terms-grant-operations
+    """
+    more: tuple[str, ...] = ON_ASYMMETRIC_KEYS if specs.of(spec).asymmetric else ()
+    if spec == specs.SYMMETRIC:
+        more = ON_SYMMETRIC_KEYS
+    return (*OPERATIONS[usage], *ON_EVERY_KEY, *more)
 
 
 def bound(reader: Reader, arn: str) -> str:
@@ -88,9 +100,6 @@ def _check(params: Params) -> None:
         raise ValidationException("Specify RetiringPrincipal or RetiringServicePrincipal, not both.")
     if not params["Operations"]:
         raise ValidationException("A grant needs at least one operation.")
-    for name in params["Operations"]:
-        if name not in OPERATIONS:
-            raise ValidationException(f"The operation {name} is not valid for a symmetric encryption key.")
     constraints = params.get("Constraints", {})
     if "EncryptionContextSubset" in constraints and "EncryptionContextEquals" in constraints:
         raise ValidationException("Specify EncryptionContextSubset or EncryptionContextEquals, not both.")
@@ -101,6 +110,21 @@ def _check(params: Params) -> None:
             raise ValidationException(f"An encryption context constraint has at most {MOST_PAIRS} pairs.")
         if any(len(value) > MOST_VALUE_CHARACTERS for value in pairs.values()):
             raise ValidationException(f"A constraint's values have at most {MOST_VALUE_CHARACTERS} characters.")
+
+
+def _check_for(key: Key, params: Params) -> None:
+    """Raise ValidationException for a grant of what the key can't do."""
+    able = permitted(key.spec, key.usage)
+    for name in params["Operations"]:
+        if name not in able:
+            raise ValidationException(
+                f"The operation {name} is not valid for a key with the key spec {key.spec} and the usage {key.usage}."
+            )
+    constraints = params.get("Constraints", {})
+    if key.spec != specs.SYMMETRIC and (
+        "EncryptionContextSubset" in constraints or "EncryptionContextEquals" in constraints
+    ):
+        raise ValidationException("An encryption context constraint is valid for symmetric encryption keys only.")
 
 
 def passes_on(grant: Grant, params: Params) -> bool:
@@ -155,6 +179,7 @@ def create_grant(call: Call, params: Params) -> Result:
     """
     key = loaded.record_for(call, params["KeyId"], "kms:CreateGrant", foreign=True)
     states.check("CreateGrant", key.state, key.arn)
+    _check_for(key, params)
     reader = call.reader
     constraints = params.get("Constraints", {})
     grant = Grant(

@@ -6,8 +6,10 @@ then what is wrong with the message. A dry run ends after all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.crypto.envelope import Header
@@ -15,10 +17,15 @@ from freehold.services.kms import grant_tokens, loaded, specs, states
 from freehold.services.kms.errors import AwsError, DryRun, InvalidKeyUsage
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.permissions import using
-from freehold.services.operation import Params
+from freehold.services.operation import Params, Result
 
 if TYPE_CHECKING:
+    from freehold.app import App
     from freehold.services.call import Call
+
+
+SLOW: Final = frozenset(("RSA_4096",))
+"""The specs with which one use of the private key takes more than a millisecond of CPU (the next, ML_DSA_87, 0.7)."""
 
 
 class Prepared(NamedTuple):
@@ -42,6 +49,16 @@ def may_use(
     call.resources.append(("AWS::KMS::Key", key.arn))
     call.prepared = Prepared(key)
     return [using(call, key, located.alias, action, params.get("EncryptionContext"), more)]
+
+
+def off_the_loop(call: Call, key: LoadedKey) -> None:
+    """Have the handler run in a thread if what it does with the private key takes so long that all would wait."""
+    if key.record.spec in SLOW:
+        call.elsewhere = partial(_in_a_thread, call.app)
+
+
+async def _in_a_thread(app: App, work: Callable[[], Result | None]) -> Result | None:
+    return await asyncio.get_running_loop().run_in_executor(app.pool, work)
 
 
 def usable(key: LoadedKey, operation_name: str, params: Params) -> None:

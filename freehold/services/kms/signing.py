@@ -9,7 +9,6 @@ Refuses ED25519_PH_SHA_512, which the library doesn't have, and SM2DSA with the 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from freehold.authorization.permission import Permission
 from freehold.errors import NotImplementedByFreehold
 from freehold.services.kms.errors import DryRun, InvalidSignature, ValidationException
-from freehold.services.kms.key_use import may_use, usable_for
+from freehold.services.kms.key_use import may_use, off_the_loop, usable_for
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.specs import SIGN_VERIFY, KeyPair
 from freehold.services.operation import Params, Result, operation
@@ -33,9 +32,6 @@ RAW: Final = "RAW"
 DIGEST: Final = "DIGEST"
 EXTERNAL_MU: Final = "EXTERNAL_MU"
 MU_BYTES: Final = 64
-
-SLOW: Final = frozenset(("RSA_4096",))
-"""The specs with which one signature takes more than a millisecond of CPU (the next one, ML_DSA_87, takes 0.7)."""
 
 SignWith = Callable[[Any, bytes], bytes]
 VerifyWith = Callable[[Any, bytes, bytes], None]
@@ -125,45 +121,25 @@ def _may(call: Call, params: Params, action: str) -> list[Permission]:
 
 
 def _may_sign(call: Call, params: Params) -> list[Permission]:
-    return _may(call, params, "kms:Sign")
+    needed = _may(call, params, "kms:Sign")
+    off_the_loop(call, call.prepared.key)
+    return needed
 
 
 def _may_verify(call: Call, params: Params) -> list[Permission]:
     return _may(call, params, "kms:Verify")
 
 
-class Signed(NamedTuple):
-    """What `_sign_in_a_thread` leaves for the handler."""
-
-    key: LoadedKey
-    signature: bytes
-
-
-async def _sign_in_a_thread(call: Call, params: Params) -> None:
-    """Where signing takes more than a millisecond: away from the event loop, on which everybody else would wait."""
-    key: LoadedKey = call.prepared.key
-    if key.record.spec not in SLOW:
-        return
-    scheme, private = _scheme(key, "Sign", params), key.secret(call).private
-    loop = asyncio.get_running_loop()
-    signature = await loop.run_in_executor(call.app.pool, scheme.sign, private, params["Message"])
-    call.prepared = Signed(key, signature)
-
-
-@operation("kms.Sign", permissions=_may_sign, prepare=_sign_in_a_thread)
+@operation("kms.Sign", permissions=_may_sign)
 def sign(call: Call, params: Params) -> Result:
     """Sign a message of 1-4,096 bytes, a digest as long as the algorithm's hash makes it, or an ML-DSA mu of 64.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
     """
-    prepared = call.prepared
-    key: LoadedKey = prepared.key
-    if isinstance(prepared, Signed):
-        signature = prepared.signature
-    else:
-        scheme = _scheme(key, "Sign", params)
-        pair: KeyPair = key.secret(call)
-        signature = scheme.sign(pair.private, params["Message"])
+    key: LoadedKey = call.prepared.key
+    scheme = _scheme(key, "Sign", params)
+    pair: KeyPair = key.secret(call)
+    signature = scheme.sign(pair.private, params["Message"])
     return {"KeyId": key.arn, "Signature": signature, "SigningAlgorithm": params["SigningAlgorithm"]}
 
 
