@@ -22,6 +22,7 @@ from freehold.services.iam.access import AccessDirectory
 from freehold.services.iam.hashing import PasswordThread
 from freehold.services.iam.last_used import LastUses
 from freehold.services.iam_toolbox.kept import DenialLog
+from freehold.services.kms.key_uses import KeyUses
 from freehold.services.organizations.source import Organizations
 from freehold.storage.cache import Cache
 from freehold.storage.counters import SharedCounters
@@ -68,6 +69,7 @@ class App:
         self.authorizer = Authorizer(self.access, organization_source=self.organizations, denials=self.denials)
         self.web_identities = WebIdentities(settings, self.clock)
         self.last_uses = LastUses(self.records)
+        self.key_uses = KeyUses(self.records)
         self.passwords = PasswordThread()
         self.sign_in_devices = Sealer(root_key.sealing_key("sign-in devices"))
         self.endpoints = EndpointDirectory(self.cache)
@@ -83,7 +85,7 @@ class App:
 
     async def stop(self) -> None:
         """Called on the event loop after the last request."""
-        await self._write_last_uses()
+        await self._write_last_uses(everything=True)
         await self.audit.stop()
 
     def close(self) -> None:
@@ -111,8 +113,9 @@ class App:
         except Exception as error:
             log.error("due work failed: %s", type(error).__name__)
 
-    async def _write_last_uses(self) -> None:
+    async def _write_last_uses(self, *, everything: bool = False) -> None:
         try:
             await self.last_uses.write_out()
+            await self.key_uses.write_out(everything=everything)
         except Exception as error:
             log.error("last uses could not be written; the next attempt is soon: %s", type(error).__name__)

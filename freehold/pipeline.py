@@ -234,6 +234,8 @@ class Pipeline:
             except AnsweredElsewhere as asked:
                 await self._ask(call, asked)
         await self.app.audit.write([*call.events, *event.build(call, result, None)])
+        if operation.service == "kms":
+            app.key_uses.note(call)
         return result
 
     async def _take_in(self, call: Call, route: Route, who: Authenticated) -> str | None:
@@ -280,6 +282,8 @@ class Pipeline:
         if call.elsewhere is not None:
             return _answered(parent, call)
         parent.events.extend((*call.events, *event.build(call, result, None)))
+        if call.operation.service == "kms":
+            self.app.key_uses.note(call)
         return result
 
     async def invoke_async(self, parent: Call, name: str, params: Params, *, via: str) -> Result:
@@ -301,6 +305,8 @@ class Pipeline:
         except AwsError as error:
             refusal = error
         parent.events.extend((*call.events, *event.build(call, result, refusal)))
+        if refusal is None and call.operation.service == "kms":
+            self.app.key_uses.note(call)
         parent.answers = {**(parent.answers or {}), asked.question: refusal or result or {}}
 
     async def invoke_write(self, parent: Call, name: str, params: Params, *, via: str) -> Result:

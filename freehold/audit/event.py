@@ -79,7 +79,7 @@ def build(call: Call, result: Mapping[str, Any] | None, error: Exception | None)
     if result is not None and "KeyMaterialId" in result:
         event["additionalEventData"] = {"keyMaterialId": result["KeyMaterialId"]}
     event["requestID"] = call.request_id
-    event["eventID"] = new_event_id()
+    event["eventID"] = event_id = new_event_id()
     event["readOnly"] = about.read_only
     account_id = principal.account_id
     if call.resources or call.decisions:
@@ -94,6 +94,7 @@ def build(call: Call, result: Mapping[str, Any] | None, error: Exception | None)
             event["userIdentity"] = identities.unknown(claimed)
             account_id = _named_account(claimed)
     event["recipientAccountId"] = account_id
+    call.event_ids = {account_id: event_id}
     event["eventCategory"] = "Data" if about.data else "Management"
     if principal.session is not None and principal.session.kind == "console":
         event["sessionCredentialFromConsole"] = "true"
@@ -151,7 +152,7 @@ def _copies(event: dict[str, Any], identity: identities.Identity, call: Call) ->
     event["userIdentity"] = identity.from_outside
     for account_id in others:
         event["recipientAccountId"] = account_id
-        event["eventID"] = new_event_id()
+        event["eventID"] = call.event_ids[account_id] = new_event_id()
         copies.append(_encode(event))
     return copies
 

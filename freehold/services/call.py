@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.authorization.principal import Principal
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from freehold.message import Request
 
 T = TypeVar("T")
+_NO_IDS: Final[dict[str, str]] = {}
 Elsewhere = Callable[[Callable[[], Result | None]], Awaitable[Result | None]]
 """Runs a handler in a thread, and waits for it within a time of its own."""
 
@@ -39,6 +40,7 @@ class Call:
         "decisions",
         "elsewhere",
         "endpoint",
+        "event_ids",
         "events",
         "noted",
         "operation",
@@ -93,6 +95,8 @@ class Call:
         self.resources: list[tuple[str, str]] = []
         """(type, ARN) of what was touched, for the audit event: `("AWS::KMS::Key", arn)`."""
         self.decisions: list[Decision] = []
+        self.event_ids: dict[str, str] = _NO_IDS
+        """Account -> the id of the event that its trail has of this call, once its outcome is known."""
         self.elsewhere: Elsewhere | None = None
         """Where the handler runs instead of on the event loop, since it waits for others (a key store)."""
         self.answers: dict[str, Result | AwsError] | None = None

@@ -8,7 +8,6 @@ NOT_IMPLEMENTED = {
     "DeleteCustomKeyStore": _STORES,
     "DescribeCustomKeyStores": _STORES,
     "DisconnectCustomKeyStore": _STORES,
-    "GetKeyLastUsage": "the last use of each key is not kept yet; the audit log has every use",
     "UpdateCustomKeyStore": _STORES,
 }
 """Operation of the model -> why it is answered with NotImplemented."""

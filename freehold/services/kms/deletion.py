@@ -15,6 +15,7 @@ from freehold.authorization.permission import Permission
 from freehold.services.kms import (
     grants,
     imported,
+    key_store_connections,
     loaded,
     material,
     multi_region,
@@ -25,7 +26,16 @@ from freehold.services.kms import (
 )
 from freehold.services.kms.errors import ValidationException
 from freehold.services.kms.permissions import find, managing, on_key, request_context
-from freehold.services.kms.records import ALIASES, ALIASES_OF_KEY, COUNTS, KEYS, KEYS_OF_ACCOUNT, TOMBSTONES, Tombstone
+from freehold.services.kms.records import (
+    ALIASES,
+    ALIASES_OF_KEY,
+    COUNTS,
+    KEYS,
+    KEYS_OF_ACCOUNT,
+    LAST_USES,
+    TOMBSTONES,
+    Tombstone,
+)
 from freehold.services.operation import Params, Result, due_work, operation
 
 if TYPE_CHECKING:
@@ -106,6 +116,8 @@ def destroy_due(app: App, tx: Transaction) -> None:
     now = app.clock.now_seconds()
     for key in records.due(tx, now, "delete", _AT_MOST_PER_SWEEP):
         if key.state == states.PENDING_DELETION and key.deletion_at <= now:
+            if key.custom_key_store_id:
+                key_store_connections.leave(app, tx, key, now)
             _destroy(tx, key, now)
             service_events.tell(app, tx, "DeleteKey", key)
 
@@ -120,6 +132,7 @@ def _destroy(tx: Transaction, key: Key, now: float) -> None:
     multi_region.leave(tx, key, now)
     if key.manager == "CUSTOMER":
         records.count_keys(tx, key.account_id, key.region, -1)
+    LAST_USES.delete(tx, (key.region, key.key_id))
     COUNTS.delete(tx, (key.region, key.key_id))
     KEYS.delete(tx, (key.region, key.key_id))
     KEYS_OF_ACCOUNT.delete(tx, (key.account_id, key.region, key.key_id))
