@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from freehold.protocol import models
-from freehold.services.operation import REGISTRY, SERVED, load, why_not
+from freehold.services.operation import REGISTRY, SERVED, load, why_not, why_refused
 
 
 class Row(NamedTuple):
@@ -53,7 +53,15 @@ def as_markdown(rows: Iterable[Row]) -> str:
             "|---|---|---|",
         ]
         for row in found:
-            refused = sorted(REGISTRY[f"{service}.{row.operation}"].refuses) if row.implemented else []
-            note = ", ".join(f"`{name}`" for name in refused) if row.implemented else row.why
+            note = _refused(service, row.operation) if row.implemented else row.why
             lines.append(f"| {row.operation} | {'yes' if row.implemented else 'no'} | {note} |")
     return "\n".join(lines) + "\n"
+
+
+def _refused(service: str, operation: str) -> str:
+    """The parameters that are refused, with the reason of those that have one."""
+    shown = []
+    for member in sorted(REGISTRY[f"{service}.{operation}"].refuses):
+        why = why_refused(service, operation, member)
+        shown.append(f"`{member}` ({why})" if why else f"`{member}`")
+    return ", ".join(shown)

@@ -124,6 +124,13 @@ def why_not(service: str, name: str) -> str:
     return reasons.get(name, "not served yet")
 
 
+def why_refused(service: str, name: str, member: str) -> str:
+    """Why an implemented operation doesn't serve a parameter, if its package says more than that it isn't served."""
+    package = importlib.import_module(folder(service))
+    reasons: dict[str, str] = getattr(package, "REFUSED", {})
+    return reasons.get(f"{name}.{member}", "")
+
+
 def folder(service: str) -> str:
     """The package that serves a service."""
     return f"freehold.services.{service.replace('-', '_')}"

@@ -55,8 +55,8 @@ async def _verified(call: Call, pool: Pool, provider: str, token: str) -> Login:
         trusted = _trusted(call, pool, provider)
         if provider in providers.OPAQUE and token.count(".") != 2:
             raise NotImplementedByFreehold(
-                f"An access token of {provider} can only be verified by {provider} itself, which is not implemented. "
-                "OpenID Connect ID tokens are."
+                f"An access token of {provider} says nothing by itself: only {provider} can tell whose it is, to an "
+                "application that has its secret, for which an identity pool has no place. ID tokens are accepted."
             )
         identity = await call.app.web_identities.verify(token, trusted)
         link = _link(provider, identity.subject)

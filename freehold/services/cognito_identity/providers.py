@@ -70,7 +70,8 @@ def _user_pools(given: list[dict[str, Any]]) -> list[CognitoProvider]:
             raise InvalidParameter("A Cognito Identity Provider needs the client id of an application.")
         if one.get("ServerSideTokenCheck"):
             raise NotImplementedByFreehold(
-                "ServerSideTokenCheck asks the user pool whether a user is still signed in, which is not implemented."
+                "ServerSideTokenCheck asks the user pool whether a user was signed out or deleted since the token was "
+                "given. User pools are not served, and AWS's own answer this to nobody else. Leave it out or false."
             )
         provider = CognitoProvider(provider_name=name, client_id=client_id)
         if provider in made:

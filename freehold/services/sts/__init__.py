@@ -3,3 +3,8 @@
 NOT_IMPLEMENTED = {
     "GetDelegatedAccessToken": "delegation requests begin with a partner that AWS has onboarded; there are none",
 }
+REFUSED = {
+    "AssumeRole.ProvidedContexts": "context assertions are made by IAM Identity Center, which is not served: none "
+    "could be valid, and AWS documents no error for one that isn't",
+}
+"""Parameters that aren't served, by operation and name, with the reason."""
