@@ -5,10 +5,10 @@ https://docs.aws.amazon.com/cognitoidentity/latest/APIReference/API_ListIdentiti
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from freehold.services import paging
 from freehold.services.cognito_identity.errors import InvalidParameter
 from freehold.services.operation import Params, Result
 
@@ -22,7 +22,7 @@ def after(params: Params) -> str | None:
     if token is None:
         return None
     try:
-        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+        return paging.place(token)
     except ValueError:
         raise InvalidParameter("Invalid NextToken.") from None
 
@@ -31,11 +31,6 @@ def page(
     params: Params, member: str, entries: Iterable[T], place: Callable[[T], str], shown: Callable[[T], Any]
 ) -> Result:
     """A page of `entries`, which begin where `after` says. No more of them are taken than needed."""
-    most = params.get("MaxResults") or MOST
-    found: list[T] = []
-    for entry in entries:
-        if len(found) == most:
-            token = base64.b64encode(place(found[-1]).encode(), altchars=b"-_").decode()
-            return {member: [shown(one) for one in found], "NextToken": token}
-        found.append(entry)
-    return {member: [shown(one) for one in found]}
+    found, more = paging.take(entries, params.get("MaxResults") or MOST)
+    page = {member: [shown(one) for one in found]}
+    return page | {"NextToken": paging.token(place(found[-1]))} if more else page

@@ -6,11 +6,10 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUsers.html
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from freehold.services import paging
 from freehold.services.iam.errors import ValidationError
 from freehold.services.operation import Params, Result
 
@@ -24,8 +23,8 @@ def after(params: Params) -> str | None:
     if marker is None:
         return None
     try:
-        return base64.b64decode(marker, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
+        return paging.place(marker)
+    except ValueError:
         raise ValidationError("Invalid Marker.") from None
 
 
@@ -33,16 +32,9 @@ def page(
     params: Params, member: str, items: Iterable[T], place: Callable[[T], str], show: Callable[[T], Any]
 ) -> Result:
     """One page of `items`, which are in the order of their places and begin after the marker's."""
-    most = params.get("MaxItems") or DEFAULT_ITEMS
-    shown: list[Any] = []
-    last = ""
-    for item in items:
-        if len(shown) == most:
-            marker = base64.urlsafe_b64encode(last.encode()).decode()
-            return {member: shown, "IsTruncated": True, "Marker": marker}
-        shown.append(show(item))
-        last = place(item)
-    return {member: shown, "IsTruncated": False}
+    found, more = paging.take(items, params.get("MaxItems") or DEFAULT_ITEMS)
+    shown = {member: [show(item) for item in found], "IsTruncated": more}
+    return shown | {"Marker": paging.token(place(found[-1]))} if more else shown
 
 
 def page_of_texts(params: Params, member: str, texts: Iterable[str], show: Callable[[str], Any] = str) -> Result:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from freehold.services import paging
 from freehold.services.operation import Params, Result
 from freehold.services.organizations.errors import invalid_input
 
@@ -22,8 +21,8 @@ def after(params: Params) -> str | None:
     if token is None:
         return None
     try:
-        place = base64.b64decode(token, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
+        place = paging.place(token)
+    except ValueError:
         raise invalid_input("INVALID_NEXT_TOKEN") from None
     if not place.startswith(_MARK):
         raise invalid_input("INVALID_NEXT_TOKEN")
@@ -34,14 +33,8 @@ def page(
     params: Params, member: str, items: Iterable[tuple[str, T]], show: Callable[[T], Any], most: int | None = None
 ) -> Result:
     """One page of `(place, entry)`, in the order of their places, those after the token's alone."""
-    most = most or params.get("MaxResults") or DEFAULT_RESULTS
-    start, last = after(params), ""
-    shown: list[Any] = []
-    for place, entry in items:
-        if start is not None and place <= start:
-            continue
-        if len(shown) == most:
-            return {member: shown, "NextToken": base64.urlsafe_b64encode((_MARK + last).encode()).decode()}
-        shown.append(show(entry))
-        last = place
-    return {member: shown}
+    start = after(params)
+    rest = (item for item in items if start is None or item[0] > start)
+    found, more = paging.take(rest, most or params.get("MaxResults") or DEFAULT_RESULTS)
+    shown: Result = {member: [show(entry) for _, entry in found]}
+    return shown | {"NextToken": paging.token(_MARK + found[-1][0])} if more else shown

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from freehold.authorization.permission import ContextValue, Permission
+from freehold.authorization.principal_element import canonical_id
 from freehold.services.operation import operation
 from freehold.services.s3 import checksums, tagging
 from freehold.services.s3.access import bucket_of, bucket_permission, request_context
@@ -27,7 +28,7 @@ from freehold.services.s3.errors import (
     InvalidLocationConstraint,
     TooManyBuckets,
 )
-from freehold.services.s3.names import bucket_arn, canonical_id, check_bucket_name
+from freehold.services.s3.names import bucket_arn, check_bucket_name
 from freehold.services.s3.ownership import check_bucket_acl
 from freehold.services.s3.records import BUCKETS, ENTRIES, OWNED, UPLOADS, BucketRecord, OwnedBucket
 from freehold.services.s3.uploads import drop_upload

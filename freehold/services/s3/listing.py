@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from freehold.authorization.permission import Permission
+from freehold.authorization.principal_element import canonical_id
 from freehold.services.operation import operation
 from freehold.services.s3.access import bucket_of, list_context, on_bucket
 from freehold.services.s3.errors import InvalidArgument
-from freehold.services.s3.names import canonical_id
 from freehold.services.s3.records import ENTRIES, Entry
 from freehold.storage.records import Reader
 

@@ -1,4 +1,4 @@
-"""Names of buckets, objects and parts: what is allowed, and the ARNs and ids made of them. Pure.
+"""Names of buckets, objects and parts: what is allowed, and the ARNs made of them. Pure.
 
 A bucket's name never becomes a path and an object's key never leaves the records, so `..` or a slash in a key is
 text like any other.
@@ -8,7 +8,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 from freehold.services.s3.errors import InvalidArgument, InvalidBucketName, KeyTooLong
@@ -58,8 +57,3 @@ def bucket_arn(bucket: str) -> str:
 
 def object_arn(bucket: str, key: str) -> str:
     return f"arn:aws:s3:::{bucket}/{key}"
-
-
-def canonical_id(account_id: str) -> str:
-    """The account's canonical user id: 64 hexadecimal digits that always follow from the account id."""
-    return hashlib.sha256(b"freehold canonical user " + account_id.encode()).hexdigest()

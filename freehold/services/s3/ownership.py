@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from freehold.authorization.principal_element import canonical_id
 from freehold.errors import NotImplementedByFreehold
 from freehold.services.operation import operation
 from freehold.services.s3 import checksums
@@ -18,7 +19,6 @@ from freehold.services.s3.errors import (
     MalformedXML,
     OwnershipControlsNotFound,
 )
-from freehold.services.s3.names import canonical_id
 from freehold.services.s3.objects import existing
 from freehold.services.s3.records import BUCKETS
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from freehold.authorization.principal_element import canonical_id
 from freehold.services.operation import operation
 from freehold.services.s3 import encryption, garbage
 from freehold.services.s3.access import Bucket, bucket_of, bucket_permission, object_permission
 from freehold.services.s3.errors import InvalidArgument, NoSuchUpload
 from freehold.services.s3.listing import encoded
-from freehold.services.s3.names import canonical_id
 from freehold.services.s3.records import PARTS, UPLOADS, UploadRecord
 
 if TYPE_CHECKING:

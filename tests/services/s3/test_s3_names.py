@@ -56,8 +56,3 @@ def test_a_longer_key_is_too_long(key: str) -> None:
     with pytest.raises(AwsError) as refused:
         names.check_key(key)
     assert refused.value.code == "KeyTooLongError"
-
-
-def test_a_canonical_id_has_64_digits_and_belongs_to_one_account() -> None:
-    assert len(names.canonical_id("111122223333")) == 64
-    assert names.canonical_id("111122223333") != names.canonical_id("111122223334")
