@@ -88,7 +88,8 @@ def _extended(current: Situation, one: Document, statement: Statement) -> Candid
     held = before["Resource"]
     after = {**before, "Resource": [*(held if isinstance(held, list) else [held]), literal(current.resource)]}
     statements[statement.index] = after
-    changed = one.with_json({**raw, "Statement": statements})
+    document = {**raw, "Statement": statements}
+    changed = one.with_json(document)
     change = Change(
         "identity",
         one.origin,
@@ -96,7 +97,7 @@ def _extended(current: Situation, one: Document, statement: Statement) -> Candid
         f"Add {current.resource} to the Resource of {statement.label} of the {NAMES['identity']} {one.origin}.".strip(),
         (after,),
         before,
-        changed.parsed(),
+        document,
     )
     identity = tuple(changed if each is one else each for each in current.identity)
     return change, replace(current, identity=identity)
@@ -180,7 +181,8 @@ def _for_resource(current: Situation) -> Candidate:
 
 def _added(current: Situation, one: Document, statement: dict[str, Any], put: Any) -> Candidate:
     raw = one.parsed()
-    changed = one.with_json({**raw, "Statement": [*statements_of(raw), statement]})
+    document = {**raw, "Statement": [*statements_of(raw), statement]}
+    changed = one.with_json(document)
     to = f" to {whom(current)}" if "Principal" in statement else ""
     name = f" {one.origin}" if one.origin else ""
     change = Change(
@@ -189,7 +191,7 @@ def _added(current: Situation, one: Document, statement: dict[str, Any], put: An
         "add-statement",
         f"Add a statement to the {NAMES[one.type]}{name} that allows {what(current)}{to}.",
         (statement,),
-        document=changed.parsed(),
+        document=document,
         warning=SHARED.get(one.type, "") or (_public(current.principal) if to else "") or _everywhere(current),
     )
     return change, put(changed)
