@@ -23,6 +23,7 @@ from freehold.services.iam.hashing import PasswordThread
 from freehold.services.iam.last_used import LastUses
 from freehold.services.iam_toolbox.kept import DenialLog
 from freehold.services.kms.key_uses import KeyUses
+from freehold.services.kms.stores import backends as key_stores
 from freehold.services.organizations.source import Organizations
 from freehold.storage.cache import Cache
 from freehold.storage.counters import SharedCounters
@@ -89,6 +90,9 @@ class App:
         await self.audit.stop()
 
     def close(self) -> None:
+        stores = key_stores.held_by(self)
+        if stores is not None:
+            stores.close()
         self.passwords.close()
         self.pool.shutdown(wait=True)
         self.denials.close()
@@ -105,6 +109,9 @@ class App:
         """Called every few seconds; the first worker does what has become due."""
         await self._write_last_uses()
         self.cache.forget()
+        stores = key_stores.held_by(self)
+        if stores is not None:
+            stores.forget_disconnected()
         if self.worker != 0 or time.monotonic() < self._due_at:
             return
         self._due_at = time.monotonic() + DUE_WORK_SECONDS

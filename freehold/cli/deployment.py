@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from freehold.cli import custody as cli_custody
+from freehold.cli import key_stores
 from freehold.cli.custody import Custody, SecretFd, SecretFile, SharesTo, With
 from freehold.cli.output import Problem, print_json, say
 from freehold.config import (
@@ -166,6 +167,10 @@ def serve(
     issuer_ca: Annotated[
         Path | None, typer.Option(help="Authorities (PEM) of identity providers' certificates.", metavar="FILE")
     ] = None,
+    hsm: key_stores.Hsm = None,
+    xks_resolve: key_stores.XksResolve = None,
+    xks_ca: key_stores.XksCa = None,
+    xks_timeout_ms: key_stores.XksTimeout = 250,
     public_url: Annotated[
         str | None,
         typer.Option(help="https URL of this server for others, who verify outbound tokens by it.", metavar="URL"),
@@ -207,6 +212,7 @@ def serve(
         issuers=_issuers(issuer or []),
         issuer_ca=None if issuer_ca is None else issuer_ca.absolute(),
         public_url="" if public_url is None else _public_url(public_url),
+        **key_stores.settings(hsm, xks_resolve, xks_ca, xks_timeout_ms),
     )
 
     def ready(endpoint: str) -> None:

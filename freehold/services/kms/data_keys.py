@@ -14,7 +14,7 @@ from freehold.services.kms.encrypting import seal
 from freehold.services.kms.errors import ValidationException
 from freehold.services.kms.key_use import may_use, usable
 from freehold.services.kms.loaded import LoadedKey
-from freehold.services.kms.permissions import on_account
+from freehold.services.kms.stores import backends, checks
 from freehold.services.operation import Params, Result, operation
 
 if TYPE_CHECKING:
@@ -47,12 +47,14 @@ def generate_data_key(call: Call, params: Params) -> Result:
     length = _length_bytes(params)
     usable(key, "GenerateDataKey", params)
     plaintext = os.urandom(length)
-    return {
+    result: Result = {
         "CiphertextBlob": seal(call, key, plaintext, params.get("EncryptionContext")),
         "Plaintext": plaintext,
         "KeyId": key.arn,
-        "KeyMaterialId": key.record.material_id,
     }
+    if key.store is None:
+        result["KeyMaterialId"] = key.record.material_id
+    return result
 
 
 @operation("kms.GenerateDataKeyWithoutPlaintext", permissions=_may_generate_without_plaintext)
@@ -64,23 +66,35 @@ def generate_data_key_without_plaintext(call: Call, params: Params) -> Result:
     key: LoadedKey = call.prepared.key
     length = _length_bytes(params)
     usable(key, "GenerateDataKeyWithoutPlaintext", params)
-    return {
+    result: Result = {
         "CiphertextBlob": seal(call, key, os.urandom(length), params.get("EncryptionContext")),
         "KeyId": key.arn,
-        "KeyMaterialId": key.record.material_id,
     }
+    if key.store is None:
+        result["KeyMaterialId"] = key.record.material_id
+    return result
+
+
+def _may_generate_random(call: Call, params: Params) -> list[Permission]:
+    if "CustomKeyStoreId" in params:
+        # Whether there is such a store, connected, is said to those who may ask: by the handler.
+        call.elsewhere = checks.elsewhere(call, params["CustomKeyStoreId"])
+    return [Permission("kms:GenerateRandom", "*", call.account_id)]
 
 
 @operation(
     "kms.GenerateRandom",
-    permissions=on_account("kms:GenerateRandom"),
-    refuses=("CustomKeyStoreId", "Recipient"),
+    permissions=_may_generate_random,
+    refuses=("Recipient",),
 )
 def generate_random(call: Call, params: Params) -> Result:
-    """1-1,024 random bytes.
+    """1-1,024 random bytes; with `CustomKeyStoreId` (AWS_CLOUDHSM) those of its HSM.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateRandom.html
     """
     if "NumberOfBytes" not in params:
         raise ValidationException("NumberOfBytes is required.")
+    if "CustomKeyStoreId" in params:
+        store = checks.connected(call, params["CustomKeyStoreId"])
+        return {"Plaintext": backends.random(call, store, params["NumberOfBytes"])}
     return {"Plaintext": os.urandom(params["NumberOfBytes"])}

@@ -30,6 +30,7 @@ from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.permissions import using
 from freehold.services.kms.records import TOMBSTONES
 from freehold.services.kms.specs import ENCRYPT_DECRYPT
+from freehold.services.kms.stores import backends
 from freehold.services.operation import Params, Result, operation
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ SYMMETRIC = "SYMMETRIC_DEFAULT"
 
 def seal(call: Call, key: LoadedKey, plaintext: bytes, context: dict[str, str] | None) -> bytes:
     """A ciphertext blob under the key's current material."""
+    if key.store is not None:
+        return backends.seal(call, key, plaintext, context or {})
     header = key.header
     current = key.opened(call, header.backing_key_id)
     if current is None:
@@ -51,6 +54,8 @@ def unseal(
     call: Call, key: LoadedKey, blob: bytes, header: Header, context: dict[str, str] | None
 ) -> tuple[bytes, str]:
     """(plaintext, id of the material that it was under). Raises InvalidCiphertextException."""
+    if key.store is not None:
+        return backends.unseal(call, key, blob, header, context or {}), ""
     version = key.opened(call, header.backing_key_id)
     if version is None or (header[:3] != key.header[:3] and not _related(key, header)):
         raise InvalidCiphertext
@@ -203,7 +208,10 @@ def decrypt(call: Call, params: Params) -> Result:
     plaintext, material_id = _opened(call, params, key, header, "EncryptionContext")
     if params.get("DryRun"):
         raise DryRun
-    return {"KeyId": key.arn, "Plaintext": plaintext, "EncryptionAlgorithm": SYMMETRIC, "KeyMaterialId": material_id}
+    result: Result = {"KeyId": key.arn, "Plaintext": plaintext, "EncryptionAlgorithm": SYMMETRIC}
+    if material_id:
+        result["KeyMaterialId"] = material_id
+    return result
 
 
 def _decrypt_with_rsa(call: Call, key: LoadedKey, params: Params) -> Result:
@@ -266,11 +274,12 @@ def reencrypt(call: Call, params: Params) -> Result:
         "SourceEncryptionAlgorithm": from_algorithm,
         "DestinationEncryptionAlgorithm": to_algorithm,
     }
-    if source.symmetric:
+    if material_id:
         result["SourceKeyMaterialId"] = material_id
     if key.symmetric:
         result["CiphertextBlob"] = seal(call, key, plaintext, params.get("DestinationEncryptionContext"))
-        result["DestinationKeyMaterialId"] = key.record.material_id
+        if key.store is None:
+            result["DestinationKeyMaterialId"] = key.record.material_id
     else:
         result["CiphertextBlob"] = rsa_encryption.encrypt(call, key, plaintext, to_algorithm)
     return result

@@ -1,7 +1,7 @@
 """KMS keys: made, described, listed, enabled, disabled.
 
-Serves keys of every spec in `specs.py` whose material is made here (`AWS_KMS`) or comes later (`EXTERNAL`,
-`importing.py`). Refuses the other origins. What multi-Region keys have in common is in `multi_region.py`.
+Serves keys of every spec in `specs.py` whose material is made here (`AWS_KMS`), comes later (`EXTERNAL`,
+`importing.py`) or is elsewhere (`keys_in_stores.py`). What multi-Region keys have in common is in `multi_region.py`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from freehold.authorization.permission import ContextValue, Permission
-from freehold.errors import NotImplementedByFreehold
 from freehold.services.iam import service_linked
 from freehold.services.kms import (
     imported,
     key_making,
     key_policies,
+    keys_in_stores,
     loaded,
     material,
     multi_region,
@@ -27,7 +27,7 @@ from freehold.services.kms import (
     states,
     tags,
 )
-from freehold.services.kms.errors import InvalidMarker, LimitExceeded, UnsupportedOperation
+from freehold.services.kms.errors import InvalidMarker, LimitExceeded
 from freehold.services.kms.identifiers import new_key_id
 from freehold.services.kms.permissions import on_account, on_key
 from freehold.services.kms.records import KEYS_OF_ACCOUNT, Key, Mark
@@ -46,8 +46,8 @@ https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html
 """
 
 
-def metadata(key: Key) -> dict[str, Any]:
-    """`KeyMetadata`, as every operation shows it."""
+def metadata(key: Key, cluster_id: str = "") -> dict[str, Any]:
+    """`KeyMetadata`, as every operation shows it. `cluster_id` is that of the key's custom key store."""
     shown: dict[str, Any] = {
         "AWSAccountId": key.account_id,
         "KeyId": key.key_id,
@@ -64,6 +64,12 @@ def metadata(key: Key) -> dict[str, Any]:
         specs.MEMBERS[key.usage]: list(specs.of(key.spec).usages[key.usage]),
         "MultiRegion": bool(key.primary_region),
     }
+    if key.custom_key_store_id:
+        shown["CustomKeyStoreId"] = key.custom_key_store_id
+    if cluster_id:
+        shown["CloudHsmClusterId"] = cluster_id
+    if key.xks_key_id:
+        shown["XksKeyConfiguration"] = {"Id": key.xks_key_id}
     if key.primary_region:
         shown["MultiRegionConfiguration"] = multi_region.configuration(key)
     if key.spec == specs.SYMMETRIC and key.origin in ("AWS_KMS", "EXTERNAL") and key.material_id:
@@ -103,17 +109,13 @@ def _may_create(call: Call, params: Params) -> list[Permission]:
     return needed
 
 
-def _refuse_what_is_not_served(params: Params) -> None:
-    origin = params.get("Origin", "AWS_KMS")
-    if params.get("MultiRegion") and origin not in ("AWS_KMS", imported.EXTERNAL):
-        raise UnsupportedOperation("Keys in custom key stores are always single-Region keys; leave MultiRegion out.")
-    if origin not in ("AWS_KMS", "EXTERNAL"):
-        raise NotImplementedByFreehold(f"Keys with the origin {origin} are not implemented; use AWS_KMS or EXTERNAL.")
-
-
 async def _make_material(call: Call, params: Params) -> None:
-    """Make material that takes long (RSA) in a thread, not on the loop or the writer; leaves it for the handler."""
+    """Make material that takes long (RSA) or is made elsewhere (a key store), not on the loop or the writer.
+
+    Leaves it for the handler.
+    """
     spec, _ = specs.chosen(params)
+    call.prepared = await keys_in_stores.prepared(call, params)
     if spec.slow and params.get("Origin", "AWS_KMS") == "AWS_KMS":
         call.prepared = await key_making.made(call.app, spec)
 
@@ -123,20 +125,27 @@ async def _make_material(call: Call, params: Params) -> None:
     permissions=_may_create,
     writes=True,
     prepare=_make_material,
-    refuses=("CustomKeyStoreId", "XksKeyId"),
 )
 def create_key(call: Call, params: Params) -> Result:
     """Make a key of any spec; with the origin EXTERNAL without material, pending its import.
 
-    Policy 32 KiB, description 8,192 characters, 50 tags at most.
+    With `CustomKeyStoreId` its material is made in an HSM (AWS_CLOUDHSM), or it is for an external key
+    (EXTERNAL_KEY_STORE, `XksKeyId`): symmetric encryption keys of one Region only. Policy 32 KiB, description 8,192
+    characters, 50 tags at most.
 
     Its usage is for good. The policy must let the caller change it later, or BypassPolicyLockoutSafetyCheck be true.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
     """
+    made = call.prepared
+    if isinstance(made, keys_in_stores.InStore):
+        return keys_in_stores.or_abandoned(call, made, lambda: _create(call, params, made))
+    return _create(call, params, None)
+
+
+def _create(call: Call, params: Params, in_store: keys_in_stores.InStore | None) -> Result:
     spec, usage = specs.chosen(params)
-    _refuse_what_is_not_served(params)
     key = Key(
-        key_id=new_key_id(multi_region=params.get("MultiRegion", False)),
+        key_id=new_key_id(multi_region=params.get("MultiRegion", False)) if in_store is None else in_store.key_id,
         account_id=call.account_id,
         region=call.region,
         created_at=round(call.app.clock.now_seconds(), 3),
@@ -154,12 +163,15 @@ def create_key(call: Call, params: Params) -> Result:
     if params.get("Origin") == imported.EXTERNAL:
         imported.begin(key)
         enter(call.tx, key)
+    elif in_store is not None:
+        keys_in_stores.enter(call, key, in_store)
+        enter(call.tx, key)
     else:
         store(call.app, call.tx, key, raw=call.prepared)
     if key.primary_region:
         service_linked.ensure(call.tx, key.account_id, multi_region.SERVICE, now_seconds=key.created_at)
     call.resources.append(("AWS::KMS::Key", key.arn))
-    return {"KeyMetadata": metadata(key)}
+    return {"KeyMetadata": metadata(key, "" if in_store is None else in_store.store.cluster_id)}
 
 
 def store(app: App, tx: Transaction, key: Key, *, raw: bytes | None = None) -> None:
@@ -187,7 +199,8 @@ def describe_key(call: Call, params: Params) -> Result:
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
     """
-    return {"KeyMetadata": metadata(loaded.locate(call, params["KeyId"], "kms:DescribeKey").key.record)}
+    key = loaded.locate(call, params["KeyId"], "kms:DescribeKey").key
+    return {"KeyMetadata": metadata(key.record, "" if key.store is None else key.store.cluster_id)}
 
 
 @operation("kms.ListKeys", permissions=on_account("kms:ListKeys"))

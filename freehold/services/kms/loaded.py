@@ -23,10 +23,12 @@ from freehold.services.kms.errors import (
     not_in_this_account,
 )
 from freehold.services.kms.records import ALIASES, COUNTS, Grant, Key
+from freehold.services.kms.stores import records as stores
 from freehold.storage.records import Reader
 
 if TYPE_CHECKING:
     from freehold.services.call import Call
+    from freehold.services.kms.stores.records import CustomKeyStore
 
 _MOST_GRANTEES: Final = 10_000
 
@@ -49,12 +51,18 @@ class LoadedKey:
         "policy",
         "record",
         "region",
+        "store",
         "symmetric",
         "use_context",
     )
 
     def __init__(self, reader: Reader, record: Key) -> None:
         self.record = record
+        self.store: CustomKeyStore | None = None
+        """Where the key is used, None for one that is used here."""
+        if record.custom_key_store_id:
+            self.store = stores.store_at(reader, record.region, record.custom_key_store_id)
+            record.state = _state_in(self.store, record)
         self.arn = record.arn
         self.key_id = record.key_id
         self.account_id = record.account_id
@@ -237,10 +245,19 @@ def changeable(call: Call, text: str, operation: str) -> Key:
     AWS managed keys are refused: their policy gives nobody these actions, and this holds even if it did.
     """
     key = record_for(call, text, f"kms:{operation}")
-    states.admit(operation, key)
+    if key.custom_key_store_id:
+        store = stores.store_at(call.reader, key.region, key.custom_key_store_id)
+        states.check_origin(operation, key.origin, key.arn)
+        states.check(operation, _state_in(store, key), key.arn)
+    else:
+        states.admit(operation, key)
     if key.manager != "CUSTOMER":
         raise UnsupportedOperation(f"{key.arn} is an AWS managed key, which is not valid for this operation.")
     return key
+
+
+def _state_in(store: CustomKeyStore | None, record: Key) -> str:
+    return states.with_store(record.state, connected=store is not None and store.connected)
 
 
 def _missing(call: Call, name: identifiers.Name, action: str) -> AwsError:

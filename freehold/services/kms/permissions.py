@@ -15,6 +15,7 @@ from freehold.authorization.permission import Grant as DecisionGrant
 from freehold.services.kms import grant_tokens, loaded
 from freehold.services.kms.errors import ValidationException, not_in_this_account
 from freehold.services.kms.loaded import LoadedKey
+from freehold.services.kms.stores import backends
 from freehold.services.operation import Params, Permissions
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def using(
     more: Mapping[str, ContextValue] | None = None,
 ) -> Permission:
     """`action` on a key, for cryptographic operations with a symmetric key."""
+    if key.store is not None and key.store.connected:
+        call.elsewhere = backends.of(call.app).elsewhere(key.store)
     context = key.use_context
     if alias or encryption_context or more:
         # The key's own dict is shared by all requests; a copy takes what is this request's.

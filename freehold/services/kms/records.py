@@ -46,6 +46,10 @@ class Key(Record, kw_only=True):
     next_rotation_at: float = 0.0
     deletion_at: float = 0.0
     pending_window_days: int = 0
+    custom_key_store_id: str = ""
+    """The store that the key is in, "" for one whose material is kept here."""
+    xks_key_id: str = ""
+    """Of the external key that takes part in every use."""
     expires_at: float = 0.0
     """When the first of the imported materials that the key can't do without expires; 0: none does."""
     import_secret: bytes = b""

@@ -47,7 +47,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"KeyUsage": "SIGN_VERIFY"}, "ValidationException"),
     ({"KeySpec": "RSA_2048", "CustomerMasterKeySpec": "RSA_2048"}, "ValidationException"),
     ({"MultiRegion": True, "Origin": "AWS_CLOUDHSM"}, "UnsupportedOperationException"),
-    ({"CustomKeyStoreId": "cks-1234567890abcdef0"}, "NotImplemented"),
+    ({"CustomKeyStoreId": "cks-1234567890abcdef0"}, "ValidationException"),
     ({"Tags": [{"TagKey": "aws:x", "TagValue": "y"}]}, "TagException"),
     ({"Tags": [{"TagKey": "a", "TagValue": "1"}, {"TagKey": "a", "TagValue": "2"}]}, "TagException"),
     ({"Tags": [{"TagKey": "a<b", "TagValue": "1"}]}, "TagException"),
