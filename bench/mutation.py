@@ -64,7 +64,7 @@ TESTS: Final = {
 """The tests that are most likely to find a mutant of a module; the others follow where they don't."""
 ALL_TESTS: Final = (
     *("worked_cases", "worked_examples", "decide", "principal_element", "conditions", "match", "document"),
-    *("context_keys", "bad_policies", "policy_cases", "policy_set", "gather"),
+    *("context_keys", "bad_policies", "policy_cases", "policy_set", "gather", "vpc_endpoint"),
 )
 """Those of tests/authorization that need no server and no luck."""
 NOT_REACHED_BY_CASES: Final = ("gather", "vpc_endpoint", "explain", "remedy")

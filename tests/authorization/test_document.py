@@ -280,3 +280,10 @@ def test_what_is_closed_is_no_longer_deep() -> None:
 def test_a_policy_has_no_name_that_nobody_gave_it() -> None:
     assert (parse(doc(GOOD)).origin, parse(doc(GOOD)).id) == ("", "")
     assert parse(doc(GOOD), origin="p").origin == "p"
+
+
+def test_a_policy_keeps_what_it_was_made_of() -> None:
+    text = json.dumps(doc(GOOD) | {"Id": "P1"})
+    policy = parse(text)
+    assert (policy.version, policy.id, policy.source) == ("2012-10-17", "P1", text)
+    assert parse({"Statement": GOOD}).version == "2008-10-17"

@@ -568,3 +568,10 @@ def test_no_more_callers_are_known_than_there_is_room_for(monkeypatch: pytest.Mo
             assert authorizer.decide(call(principal), get()).allowed
         known.append(len(authorizer._callers))
     assert known == [1, 2, 3, 1]
+
+
+def test_an_organization_that_has_no_name_gives_none() -> None:
+    unnamed = OrganizationPolicies()
+    assert (unnamed.organization_id, unnamed.path, unnamed.is_management_account, unnamed.is_closed) == (
+        "", "", False, False,
+    )  # fmt: skip

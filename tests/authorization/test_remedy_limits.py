@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from freehold.authorization import cases, document
 from freehold.authorization import remedy as remedies
+from freehold.authorization.changes import Change
 from freehold.authorization.decide import Decision
 from freehold.authorization.remedy import MOST_CHANGES, RULES, Remedy, denying, remedy
 from freehold.authorization.situation import Situation
@@ -190,3 +192,20 @@ def test_a_change_that_would_make_a_policy_too_long_is_passed_over() -> None:
 
 def _length(held: dict[str, Any]) -> int:
     return len(json.dumps(held, separators=(",", ":")))
+
+
+def test_a_candidate_that_does_not_help_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    useless = Change("identity", "", "new-policy", "Nothing.", ())
+    real = remedies.allowing.for_a_missing_allow
+
+    def also_useless(current: Situation, decision: Decision) -> Iterator[Any]:
+        yield useless, current
+        yield useless, replace(current, boundary=situation({"boundary": NO}).boundary)
+        yield from real(current, decision)
+
+    monkeypatch.setattr(remedies.allowing, "for_a_missing_allow", also_useless)
+    found = remedy(situation({}))
+    assert found.enough
+    assert useless not in found.changes
+    monkeypatch.setattr(remedies.allowing, "for_a_missing_allow", lambda current, decision: iter([(useless, current)]))
+    assert remedy(situation({})) == Remedy(obstacle="no single change of a policy was found that helps")
