@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from functools import cache
+from typing import Any
 
 from freehold.authorization.principal_element import canonical_id
 from freehold.services.iam import records, service_principals
@@ -36,7 +37,8 @@ class InvalidPrincipal(ValueError):
 
 def to_unique_ids(reader: Reader, policy_text: str) -> str:
     """The policy with users and roles as unique ids and accounts as their root ARNs. Raises InvalidPrincipal."""
-    return _rewrite(policy_text, lambda kind, value: _bind(reader, kind, value))
+    canonical_ids = cache(lambda: frozenset(canonical_id(account.account_id) for _, account in ACCOUNTS.scan(reader)))
+    return _rewrite(policy_text, lambda kind, value: _bind(reader, kind, value, canonical_ids))
 
 
 def to_arns(reader: Reader, policy_text: str) -> str:
@@ -53,17 +55,6 @@ def arn_of(reader: Reader, unique_id: str) -> str:
 def is_account(reader: Reader, account_id: str) -> bool:
     """Whether this deployment has the account; a closed one is one still."""
     return ACCOUNTS.get(reader, (account_id,)) is not None
-
-
-def _is_canonical_user(reader: Reader, value: str) -> bool:
-    wanted = value.lower()
-    return any(canonical_id(account.account_id) == wanted for _, account in ACCOUNTS.scan(reader))
-
-
-_EXISTS: Final[dict[str, Callable[[Reader, str], bool]]] = {
-    "Service": lambda _, value: service_principals.exists(value),
-    "CanonicalUser": _is_canonical_user,
-}
 
 
 def _rewrite(policy_text: str, change: Callable[[str, str], str]) -> str:
@@ -85,15 +76,19 @@ def _rewrite(policy_text: str, change: Callable[[str, str], str]) -> str:
     return json.dumps(policy, indent=2 if "\n" in policy_text else None, ensure_ascii=False)
 
 
-def _bind(reader: Reader, kind: str, value: str) -> str:
-    exists = _EXISTS.get(kind)
-    if exists is not None and value != "*" and not exists(reader, value):
-        raise InvalidPrincipal("SERVICE" if kind == "Service" else kind, value)
-    if kind != "AWS" or value == "*":
+def _bind(reader: Reader, kind: str, value: str, canonical_ids: Callable[[], frozenset[str]]) -> str:
+    if value == "*":
         return value
-    bound = _bind_aws(reader, value)
+    bound: str | None = value
+    if kind == "AWS":
+        bound = _bind_aws(reader, value)
+    elif (kind == "Service" and not service_principals.exists(value)) or (
+        # All accounts are read for it, so once for a policy, however many it names.
+        kind == "CanonicalUser" and value.lower() not in canonical_ids()
+    ):
+        bound = None
     if bound is None:
-        raise InvalidPrincipal("AWS", value)
+        raise InvalidPrincipal("SERVICE" if kind == "Service" else kind, value)
     return bound
 
 

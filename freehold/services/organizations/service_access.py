@@ -6,9 +6,8 @@ https://docs.aws.amazon.com/organizations/latest/userguide/orgs_integrate_servic
 
 from __future__ import annotations
 
-import re
-
 from freehold.services.call import Call
+from freehold.services.iam import service_principals
 from freehold.services.operation import Params, Result
 from freehold.services.organizations import pages, shapes
 from freehold.services.organizations.authorized import current, on, organizations, service_principal
@@ -16,11 +15,9 @@ from freehold.services.organizations.errors import constraint, invalid_input
 from freehold.services.organizations.records import SERVICE_ACCESS, Organization, Since
 from freehold.storage.records import Reader
 
-_SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws|amazon)\.com", re.ASCII)
-
 
 def require_service(name: str) -> None:
-    if not _SERVICE.fullmatch(name):
+    if not service_principals.exists(name):
         raise invalid_input("UNRECOGNIZED_SERVICE_PRINCIPAL")
 
 

@@ -12,7 +12,7 @@ from desk import Desk, Key, policy, refused, trust
 
 from freehold.authorization import document as document_
 from freehold.authorization.principal_element import canonical_id
-from freehold.services.iam import aws_managed, records, service_linked, service_principals
+from freehold.services.iam import aws_managed, principals, records, service_linked, service_principals
 from freehold.services.iam.principals import InvalidPrincipal, to_arns, to_unique_ids
 
 
@@ -268,3 +268,20 @@ def test_every_service_that_a_managed_policy_of_aws_names_exists() -> None:
     }
     assert len(named) > 100
     assert [name for name in sorted(named) if not service_principals.exists(name)] == []
+
+
+def test_canonical_users_are_looked_for_once_in_a_policy(
+    desk: Desk, root: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All accounts are read for it: naming one a thousand times costs no more."""
+    scans: list[Any] = []
+
+    class Counting:
+        def scan(self, *given: Any, **options: Any) -> Any:
+            scans.append(given)
+            return records.ACCOUNTS.scan(*given, **options)
+
+    monkeypatch.setattr(principals, "ACCOUNTS", Counting())
+    text = document(*[canonical_id(root.account)] * 200, kind="CanonicalUser")
+    assert to_unique_ids(desk.worker.records.reader(), text) == text
+    assert len(scans) == 1

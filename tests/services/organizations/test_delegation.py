@@ -59,6 +59,8 @@ def test_trusted_access_is_switched_by_the_management_account_alone(shared: Orga
         member.organizations.list_aws_service_access_for_organization()
     with refused("InvalidInputException", reason="UNRECOGNIZED_SERVICE_PRINCIPAL"):
         organizations.enable_aws_service_access(ServicePrincipal="example.org")
+    with refused("InvalidInputException", reason="UNRECOGNIZED_SERVICE_PRINCIPAL"):
+        organizations.enable_aws_service_access(ServicePrincipal="made-up.amazonaws.com")
     for name in (SERVICE, "config.amazonaws.com", SERVICE):
         organizations.disable_aws_service_access(ServicePrincipal=name)
     assert organizations.list_aws_service_access_for_organization()["EnabledServicePrincipals"] == []
