@@ -20,6 +20,10 @@ iam:AssociatedResourceArn iam:FIDO-certification iam:FIDO-FIPS-140-2-certificati
 kms:CallerAccount kms:EncryptionContextKeys kms:GrantIsForAWSResource kms:GranteePrincipal kms:KeyOrigin kms:KeySpec
 kms:KeyUsage kms:MultiRegion kms:RequestAlias kms:ResourceAliases kms:ViaService kms:EncryptionAlgorithm
 kms:BypassPolicyLockoutSafetyCheck kms:GrantOperations kms:GrantConstraintType kms:RetiringPrincipal
+kms:CustomerMasterKeySpec kms:CustomerMasterKeyUsage kms:DataKeyPairSpec kms:ExpirationModel kms:KeyAgreementAlgorithm
+kms:MacAlgorithm kms:MessageType kms:MultiRegionKeyType kms:PrimaryRegion kms:ReplicaRegion kms:ReEncryptOnSameKey
+kms:RotationPeriodInDays kms:ScheduleKeyDeletionPendingWindowInDays kms:SigningAlgorithm kms:ValidTo
+kms:WrappingAlgorithm kms:WrappingKeySpec
 s3:authType s3:ResourceAccount s3:signatureAge s3:signatureversion s3:VersionId s3:TlsVersion
 sts:AWSServiceName sts:DurationSeconds sts:ExternalId sts:RoleSessionName sts:SourceIdentity sts:TransitiveTagKeys
 sts:IdentityTokenAudience sts:SigningAlgorithm sts:TaskPolicyArn

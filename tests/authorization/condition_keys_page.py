@@ -102,7 +102,6 @@ NOT_GIVEN: dict[str, str] = {
     "iam:RegisterSecurityKey": _SECURITY_KEYS,
     "organizations:TransferDirection": "responsibility transfers are not served",
     "organizations:TransferType": "responsibility transfers are not served",
-    "kms:MultiRegionKeyType": "there are no multi-Region keys",
     "kms:RecipientAttestation:": _ATTESTATION,
     "s3:AccessGrantsInstanceArn": _ACCESS_GRANTS,
     "s3:AccessGrantsLocationScope": _ACCESS_GRANTS,

@@ -90,7 +90,7 @@ class World:
         do("iam.CreateInstanceProfile", InstanceProfileName="profile", Tags=[TAG])
         access = do("iam.CreateAccessKey", UserName="alice")["AccessKey"]
         self.user = self.app.access.lookup(access["AccessKeyId"], None).principal
-        key = do("kms.CreateKey", Tags=[{"TagKey": "team", "TagValue": "red"}])["KeyMetadata"]["Arn"]
+        key = do("kms.CreateKey", MultiRegion=True, Tags=[{"TagKey": "team", "TagValue": "red"}])["KeyMetadata"]["Arn"]
         device = do("iam.CreateVirtualMFADevice", VirtualMFADeviceName="device", Tags=[TAG])
         do("iam.CreateOpenIDConnectProvider", Url="https://example.com", ClientIDList=["app"],
            ThumbprintList=["a" * 40], Tags=[TAG])  # fmt: skip

@@ -55,7 +55,7 @@ ON_OTHER_RESOURCES = {
 }
 ON_BEHALF = {"iam.GenerateOrganizationsAccessReport"}
 """Operations that ask whether another service's operations may be called on anything (`*`)."""
-NEWER_ACTIONS: set[str] = {"kms:GetKeyLastUsage"}
+NEWER_ACTIONS: set[str] = {"kms:Decapsulate", "kms:Encapsulate", "kms:GetKeyLastUsage"}
 """Actions that are served and not in the reference yet."""
 
 
