@@ -32,6 +32,7 @@ from freehold.services.iam.access import AccessDirectory
 from freehold.services.kms.deletion import destroy_due
 from freehold.services.kms.import_tokens import forget_epochs
 from freehold.services.kms.imported import expire_due
+from freehold.services.kms.key_uses import KeyUses
 from freehold.services.kms.rotation import rotate_due
 from freehold.storage.cache import Cache
 from freehold.storage.counters import SharedCounters
@@ -68,6 +69,8 @@ class Deployment:
         app.tokens = TokenSealer(Sealer(key.sealing_key("tokens")), app.clock)
         app.access = AccessDirectory(app.records, app.cache, app.tokens, app.clock)
         app.authorizer = Authorizer(app.access)
+        app.key_uses = KeyUses(app.records)
+        app.started_at = app.clock.now()
 
     def new_account(self) -> Principal:
         account_id = self.write(lambda tx: accounts.create_account(tx, "test")).account_id
