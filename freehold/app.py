@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
+from freehold.audit import unsealing
 from freehold.audit.sink import AuditLog
 from freehold.authentication.credentials import TokenSealer
 from freehold.authorization.gather import Authorizer
@@ -17,6 +20,7 @@ from freehold.custody.keyring import Keyring
 from freehold.federation.oidc import WebIdentities
 from freehold.pipeline import Pipeline
 from freehold.services import operation as operations
+from freehold.services.freehold import root_key as root_key_operations
 from freehold.services.freehold.vpc_endpoints import EndpointDirectory
 from freehold.services.iam.access import AccessDirectory
 from freehold.services.iam.hashing import PasswordThread
@@ -30,6 +34,9 @@ from freehold.storage.counters import SharedCounters
 from freehold.storage.files import FileBlobs
 from freehold.storage.records import Transaction
 from freehold.storage.sqlite import SqliteRecords
+
+if TYPE_CHECKING:
+    from freehold.sealed import Attempt
 
 log = logging.getLogger("freehold")
 
@@ -49,11 +56,16 @@ class App:
         *,
         worker: int,
         blobs_at_start: frozenset[str] = frozenset(),
+        attempts: Sequence[Attempt] = (),
+        seal: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings
         self.root_key = root_key
         self.counters = counters
         self.worker = worker
+        self.seal = seal
+        """Has the whole server sealed, None where it can't be."""
+        self._attempts = attempts
         self.clock = Clock(counters.offset, movable=settings.movable_clock)
         self.started_at = self.clock.now()
         self.records = SqliteRecords(
@@ -83,6 +95,10 @@ class App:
     async def start(self) -> None:
         """Called on the event loop before the first request."""
         await self.audit.start()
+        if self.worker == 0:
+            await root_key_operations.note_at_start(self)
+        if self._attempts and self.worker == 0:
+            await self.audit.write(unsealing.events(self._attempts, self.settings.regions[0]))
 
     async def stop(self) -> None:
         """Called on the event loop after the last request."""

@@ -1,7 +1,8 @@
 """The server's processes: one worker in this process, or several under a supervisor that replaces those that die.
 
 All workers accept on one listening socket and share the change counters. The data directory is held for as long as
-any of them lives. SIGTERM and SIGINT let requests in flight finish.
+any of them lives. SIGTERM and SIGINT let requests in flight finish. Where the root key is in people's hands, all of
+this happens in a child of `keeper.py`, which never has the key: SIGUSR1 ends it, and what follows is sealed.
 """
 
 from __future__ import annotations
@@ -16,15 +17,21 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from freehold.app import App
 from freehold.audit.sink import AuditUnavailable
 from freehold.config import Settings
+from freehold.custody import memory
+from freehold.custody.access import Access
+from freehold.custody.errors import CustodyError
 from freehold.custody.keyring import Keyring
+from freehold.custody.mark import record_of
+from freehold.custody.provider import waits_for_people
 from freehold.deployment import DeploymentError, root_key_of
 from freehold.services import operation
 from freehold.storage.counters import SharedCounters
@@ -34,20 +41,28 @@ from freehold.storage.locks import DirectoryHeld, hold_directory
 from freehold.storage.records import CorruptRecord, StorageFull
 from freehold.transport.http import HttpProtocol, no_application
 
+if TYPE_CHECKING:
+    from freehold.sealed import Attempt
+
 HOUSEKEEPING_SECONDS = 5.0
 BACKLOG = 2048
 MOST_OPEN_FILES = 65_536
 QUICK_DEATHS = 5
 """A worker that dies so often within a minute is not replaced any more: the server stops with an error."""
 
+SEALED = 75
+"""Exit status of a server that was sealed."""
+
 _PR_SET_PDEATHSIG = 1
-_PR_SET_DUMPABLE = 4
 
 _READY = b"\n"
 _MOST_ANSWER_BYTES = 2048
 """Within what a pipe takes in one piece, so that workers' answers don't mix."""
 
-Ready = Callable[[str], None]
+Ready = Callable[[str, bool], None]
+"""Called with the endpoint, and whether it answers sealed."""
+
+Attempts = Sequence["Attempt"]
 
 
 class ServeError(Exception):
@@ -56,6 +71,7 @@ class ServeError(Exception):
 
 CANNOT_START = (
     ServeError,
+    CustodyError,
     DeploymentError,
     DirectoryHeld,
     CannotOpen,
@@ -66,33 +82,53 @@ CANNOT_START = (
 )
 """What stands in the way of a start and can be mended: its message is one line that says what. All else is a defect."""
 
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def serve(settings: Settings, ready: Ready) -> int:
-    """Serve until told to stop; `ready(endpoint)` is called once requests are answered. Returns the exit status.
+def serve(settings: Settings, ready: Ready, access: Access | None = None) -> int:
+    """Serve until told to stop; `ready` is called once requests are answered. Returns the exit status.
 
     Raises one of CANNOT_START when it can't start.
     """
-    root_key = root_key_of(settings)
-    _forbid_core_dumps()
+    by_people = waits_for_people(record_of(settings.data))
+    keyring = None if by_people else root_key_of(settings, access)
+    memory.protect()
     _allow_connections()
     with hold_directory(settings.data):
-        blobs = FileBlobs(settings.blobs)
-        blobs.remove_unfinished()
-        blobs_at_start = frozenset(blobs.list())
-        counters = SharedCounters()
         _check_tls(settings)
         sock = _listen(settings)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         endpoint = f"{settings.scheme}://{host}:{sock.getsockname()[1]}"
-        if settings.workers == 1:
-            _work(settings, root_key, counters, blobs_at_start, sock, 0, lambda: ready(endpoint))
-            return 0
-        # Loaded before the workers are forked, so that they have it from the start and share its memory.
-        operation.load_all()
-        _settle_garbage_collection()
-        return _Supervisor(settings, root_key, counters, blobs_at_start, sock).run(lambda: ready(endpoint))
+        if keyring is not None:
+            return _serve_opened(settings, keyring, sock, lambda: ready(endpoint, False))
+        from freehold import keeper
+
+        def opened(keyring: Keyring, attempts: Attempts) -> int:
+            return _serve_opened(settings, keyring, sock, lambda: ready(endpoint, False), attempts, sealable=True)
+
+        return keeper.keep(settings, access, sock, opened, lambda: ready(endpoint, True))
+
+
+def _serve_opened(
+    settings: Settings,
+    keyring: Keyring,
+    sock: socket.socket,
+    ready: Callable[[], None],
+    attempts: Attempts = (),
+    *,
+    sealable: bool = False,
+) -> int:
+    """Serve with an open keyring. Returns the exit status: SEALED when it was told to seal."""
+    blobs = FileBlobs(settings.blobs)
+    blobs.remove_unfinished()
+    blobs_at_start = frozenset(blobs.list())
+    started = Started(settings, keyring, SharedCounters(), blobs_at_start, sock, attempts, sealable)
+    if settings.workers == 1:
+        return _work(started, 0, ready, os.getpid())
+    # Loaded before the workers are forked, so that they have it from the start and share its memory.
+    operation.load_all()
+    _settle_garbage_collection()
+    return _Supervisor(started).run(ready)
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -123,12 +159,6 @@ def _check_tls(settings: Settings) -> None:
 def _no_passphrase() -> str:
     """Without this the library would ask for one on the terminal, and a service would wait for ever."""
     raise ServeError("the TLS key is encrypted with a passphrase; give one that is not")
-
-
-def _forbid_core_dumps() -> None:
-    """A core dump would hold the root key and secrets in the clear."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _allow_connections() -> None:
@@ -167,16 +197,32 @@ class _Server(uvicorn.Server):
             await self._app.keep_house()
 
 
-def _work(
-    settings: Settings,
-    root_key: Keyring,
-    counters: SharedCounters,
-    blobs_at_start: frozenset[str],
-    sock: socket.socket,
-    number: int,
-    ready: Callable[[], None],
-) -> None:
-    app = App(settings, root_key, counters, worker=number, blobs_at_start=blobs_at_start)
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What the workers of one server have in common."""
+
+    settings: Settings
+    keyring: Keyring
+    counters: SharedCounters
+    blobs_at_start: frozenset[str]
+    sock: socket.socket
+    attempts: Attempts
+    """Of unsealing, not yet in the audit."""
+    sealable: bool
+
+
+def _work(started: Started, number: int, ready: Callable[[], None], sealing: int) -> int:
+    """One worker's life. `sealing`: the process that SIGUSR1 has sealed. Returns the exit status."""
+    settings, sealed = started.settings, False
+    app = App(
+        settings,
+        started.keyring,
+        started.counters,
+        worker=number,
+        blobs_at_start=started.blobs_at_start,
+        attempts=started.attempts,
+        seal=(lambda: os.kill(sealing, signal.SIGUSR1)) if started.sealable else None,
+    )
     try:
         config = uvicorn.Config(
             no_application,
@@ -199,18 +245,23 @@ def _work(
         _settle_garbage_collection()
 
         def stop(number: int, frame: Any) -> None:
+            nonlocal sealed
+            sealed = sealed or number == signal.SIGUSR1
             server.should_exit = True
 
+        if sealing == os.getpid():
+            signal.signal(signal.SIGUSR1, stop if started.sealable else signal.SIG_DFL)
         # For a signal that comes before uvicorn's own handlers are there. It raises the one that stopped it once more
         # for the handlers that were there before: these again.
-        previous = {number: signal.signal(number, stop) for number in _STOP_SIGNALS}
+        previous = {each: signal.signal(each, stop) for each in STOP_SIGNALS}
         try:
-            server.run(sockets=[sock])
+            server.run(sockets=[started.sock])
         finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+            for each, handler in previous.items():
+                signal.signal(each, handler)
     finally:
         app.close()
+    return SEALED if sealed else 0
 
 
 def _settle_garbage_collection() -> None:
@@ -225,32 +276,27 @@ def _settle_garbage_collection() -> None:
 
 
 class _Supervisor:
-    def __init__(
-        self,
-        settings: Settings,
-        root_key: Keyring,
-        counters: SharedCounters,
-        blobs_at_start: frozenset[str],
-        sock: socket.socket,
-    ) -> None:
-        self._settings = settings
-        self._root_key = root_key
-        self._counters = counters
-        self._blobs_at_start = blobs_at_start
-        self._sock = sock
+    def __init__(self, started: Started) -> None:
+        self._started = started
+        self._sealing = False
         self._workers: dict[int, int] = {}
         self._stopping = False
         self._deaths: list[float] = []
 
     def run(self, ready: Callable[[], None]) -> int:
-        for each in _STOP_SIGNALS:
+        for each in STOP_SIGNALS:
             signal.signal(each, self._stop)
+        if self._started.sealable:
+            signal.signal(signal.SIGUSR1, self._stop)
+        workers = self._started.settings.workers
         answers, told = os.pipe()
-        for number in range(self._settings.workers):
+        for number in range(workers):
             self._fork(number, told)
+        # Told once; a worker that takes another's place doesn't tell it again.
+        self._started = replace(self._started, attempts=())
         os.close(told)
         with open(answers, "rb") as pipe:
-            for _ in range(self._settings.workers):
+            for _ in range(workers):
                 answer = pipe.readline()
                 if answer == _READY:
                     continue
@@ -269,20 +315,22 @@ class _Supervisor:
         sys.stderr.flush()
         parent = os.getpid()
         # A signal that came in between would miss the new worker, or be taken by it for its parent's.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             child = 0 if self._stopping else os.fork()
             if child:
                 self._workers[child] = number
             if child or self._stopping:
                 return
-            for each in _STOP_SIGNALS:
+            for each in STOP_SIGNALS:
                 signal.signal(each, signal.SIG_DFL)
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         status = 1
         try:
-            _die_with(parent)
+            die_with(parent)
+            memory.protect()
             self._be_worker(number, told)
             status = 0
         except Exception as error:
@@ -300,24 +348,17 @@ class _Supervisor:
                 told = None
 
         try:
-            _work(
-                self._settings,
-                self._root_key,
-                self._counters,
-                self._blobs_at_start,
-                self._sock,
-                number,
-                lambda: tell(_READY),
-            )
+            _work(self._started, number, lambda: tell(_READY), os.getppid())
         except CANNOT_START as error:
             if told is None:
                 raise
             tell(str(error).encode().replace(b"\n", b" ")[:_MOST_ANSWER_BYTES] + b"\n")
 
     def _stop(self, number: int, frame: Any) -> None:
+        self._sealing = self._sealing or number == signal.SIGUSR1
         self._stopping = True
         # Nobody would accept what the kernel went on queueing here.
-        self._sock.close()
+        self._started.sock.close()
         for worker in self._workers:
             try:
                 os.kill(worker, signal.SIGTERM)
@@ -341,7 +382,7 @@ class _Supervisor:
                 self._reap_all()
                 raise ServeError(f"{QUICK_DEATHS} workers died within a minute")
             self._fork(number, None)
-        return 0
+        return SEALED if self._sealing else 0
 
     def _reap_all(self) -> None:
         while self._workers:
@@ -349,7 +390,7 @@ class _Supervisor:
             self._workers.pop(worker, None)
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """A worker doesn't outlive its supervisor, not even one that was killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

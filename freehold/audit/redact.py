@@ -25,7 +25,7 @@ ALSO_SECRET: Final[dict[str, frozenset[str]]] = {
         ("SSECustomerKey", "SSECustomerKeyMD5", "CopySourceSSECustomerKey", "CopySourceSSECustomerKeyMD5", "MFA")
     ),
     "cloudtrail": frozenset(("NextToken",)),
-    "freehold": frozenset(("SecretAccessKey", "SessionToken", "Passphrase", "RootKey")),
+    "freehold": frozenset(("SecretAccessKey", "SessionToken", "Passphrase", "RootKey", "Secret", "Share", "Shares")),
 }
 """Members by name, wherever in a service's shapes they are."""
 

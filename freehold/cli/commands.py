@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from freehold.cli import account, audit, deployment, import_iam, instance_metadata, operations, policy, tour, why
+from freehold.cli import (
+    account,
+    audit,
+    deployment,
+    import_iam,
+    instance_metadata,
+    operations,
+    policy,
+    root_key,
+    seal,
+    tour,
+    why,
+)
 
 app = typer.Typer(
     name="freehold",
@@ -17,6 +29,8 @@ app = typer.Typer(
 app.command("init")(deployment.init)
 app.command("serve")(deployment.serve)
 app.command("status")(deployment.status)
+app.command("unseal")(seal.unseal)
+app.command("seal")(seal.seal)
 app.command("demo")(tour.demo)
 app.command("instance-metadata")(instance_metadata.instance_metadata)
 app.command("operations")(operations.operations)
@@ -25,3 +39,4 @@ app.command("import-iam")(import_iam.import_iam)
 app.add_typer(account.app, name="account")
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
+app.add_typer(root_key.app, name="root-key")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -34,31 +34,40 @@ SharesTo = Annotated[
 ]
 
 
-def choices(given: list[str] | None) -> dict[str, Any]:
-    """The `NAME=VALUE` of each --with; numbers and yes/no are taken as such."""
-    found: dict[str, Any] = {}
+def words(given: list[str] | None) -> dict[str, str]:
+    """The `NAME=VALUE` of each --with."""
+    found: dict[str, str] = {}
     for each in given or ():
         name, separator, value = each.partition("=")
         if not separator or name in found:
             raise Problem(f"--with takes NAME=VALUE, each name once; {name} is not that")
-        found[name.replace("-", "_")] = int(value) if value.isdecimal() else _WORDS.get(value, value)
+        found[name.replace("-", "_")] = value
     return found
 
 
-_WORDS = {"yes": True, "no": False}
+def secret(what: str, secret_file: Path | None, secret_fd: int | None, *, new: bool = False) -> str:
+    """A passphrase, PIN or share from a descriptor, a file, the terminal or the standard input."""
+    from freehold.custody.access import read_secret, read_secret_from
+    from freehold.custody.errors import CustodyError
+
+    try:
+        if secret_fd is not None:
+            return read_secret_from(secret_fd)
+        if secret_file is not None:
+            return read_secret(secret_file)
+        if not sys.stdin.isatty():
+            return read_secret_from(sys.stdin.fileno())
+    except CustodyError as error:
+        raise Problem(str(error)) from None
+    return _asked_twice(what) if new else _asked(what)
 
 
 def access(settings: Settings, secret_fd: int | None = None, *, new: bool = False, ask: bool = True) -> Access:
     """How this command gets secrets: descriptor, file, or (`ask`) the terminal, which asks for a `new` one twice."""
-    from freehold.custody.access import Access, read_secret_from
-    from freehold.custody.errors import CustodyError
+    from freehold.custody.access import Access
 
-    try:
-        secret = None if secret_fd is None else read_secret_from(secret_fd)
-    except CustodyError as error:
-        raise Problem(str(error)) from None
     asked = (_asked_twice if new else _asked) if ask and sys.stdin.isatty() else None
-    return Access(settings.root_key, settings.secret_file, secret, asked)
+    return Access(settings.root_key, settings.secret_file, descriptor=secret_fd, ask=asked)
 
 
 def _asked(what: str) -> str:

@@ -71,7 +71,7 @@ def init(
 
     settings = settings_of(data, root_key, secret_file)
     directory, key_file = settings.data, settings.root_key
-    options, access = cli_custody.choices(choices), cli_custody.access(settings, secret_fd, new=True)
+    options, access = cli_custody.words(choices), cli_custody.access(settings, secret_fd, new=True)
     try:
         made = create(settings, account_name, custody, options, access)
     except (DeploymentError, ValueError) as error:
@@ -102,7 +102,7 @@ def init(
         if kept is not None:
             say(f"Shares          {', '.join(kept)}  [dim](one person, one share)[/dim]")
         elif made.shares:
-            cli_custody.show_shares(made.shares, needed=options["threshold"])
+            cli_custody.show_shares(made.shares, needed=int(options["threshold"]))
         say(f"\nAccount [bold]{made.account_id}[/bold], root user; shown this once:")
         say(f"  AWS_ACCESS_KEY_ID={made.root.access_key_id}")
         say(f"  AWS_SECRET_ACCESS_KEY={made.root.secret_access_key}")
@@ -151,6 +151,8 @@ def serve(
     region: Annotated[
         list[str] | None, typer.Option(help=f"Region to serve, may be repeated [default: {DEFAULT_REGION}].")
     ] = None,
+    secret_file: SecretFile = None,
+    secret_fd: SecretFd = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM).", metavar="FILE")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Private key (PEM).", metavar="FILE")] = None,
     host_name: Annotated[
@@ -187,6 +189,8 @@ def serve(
       freehold serve --data ./data
       freehold serve --data ./data --port 0 --workers 2 --region us-east-1 --region eu-central-1 --json
       freehold serve --data ./data --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem
+
+    Where the root key is in people's hands, the server answers sealed until: freehold unseal.
     """
     # What is imported stays: the collector would only go through it again and again. The server turns it on.
     gc.disable()
@@ -201,6 +205,7 @@ def serve(
     settings = Settings(
         data=directory,
         root_key=key_file,
+        secret_file=secret_file or default_secret_file(),
         host=host,
         port=port,
         workers=workers,
@@ -215,9 +220,13 @@ def serve(
         **key_stores.settings(hsm, xks_resolve, xks_ca, xks_timeout_ms),
     )
 
-    def ready(endpoint: str) -> None:
+    def ready(endpoint: str, sealed: bool) -> None:
         if as_json:
-            print_json({"endpoint": endpoint})
+            print_json({"endpoint": endpoint, **({"sealed": True} if sealed else {})})
+            return
+        if sealed:
+            say(f"Freehold answers [bold]sealed[/bold] at [bold]{endpoint}[/bold]")
+            say(f"  unseal    freehold unseal --endpoint {endpoint}")
             return
         say(f"Freehold answers at [bold]{endpoint}[/bold]")
         say(f"  data      {directory}")
@@ -226,7 +235,7 @@ def serve(
         say("  NAME      the profile that `freehold init --profile NAME` wrote; Ctrl-C stops")
 
     try:
-        status = run(settings, ready)
+        status = run(settings, ready, cli_custody.access(settings, secret_fd, ask=False))
     except CANNOT_START as error:
         raise Problem(str(error)) from None
     sys.exit(status)
@@ -250,11 +259,20 @@ def status(
       freehold status --data ./data
     """
     if endpoint is not None:
+        from freehold.cli import seal
         from freehold.cli.operator_client import called, operator_client
 
+        sealing = called(operator_client(endpoint, verify=ca_bundle, signed=False).get_seal_status)
+        if sealing["Sealed"]:
+            if as_json:
+                print_json({"endpoint": endpoint, **seal.shown(sealing)})
+            else:
+                say(seal.in_words(sealing))
+            return
         found = called(operator_client(endpoint, profile=profile, verify=ca_bundle).get_server_status)
         facts = {
             "endpoint": endpoint,
+            "sealed": False,
             "version": found["Version"],
             "regions": found["Regions"],
             "workers": found["Workers"],
@@ -265,12 +283,16 @@ def status(
             "clock_movable": found["ClockMovable"],
         }
     else:
-        from freehold.deployment import DeploymentError, root_key_of
+        from freehold.custody.mark import head_of
+        from freehold.deployment import DeploymentError, NeedsPeople, opened
         from freehold.storage.locks import DirectoryHeld, hold_directory
 
-        directory, key_file = _paths(data, root_key)
+        settings = settings_of(data, root_key)
+        directory, key_file = settings.data, settings.root_key
         try:
-            fingerprint = root_key_of(Settings(data=directory, root_key=key_file)).fingerprint()
+            head = opened(settings).head
+        except NeedsPeople:
+            head = head_of(directory)
         except DeploymentError as error:
             raise Problem(str(error)) from None
         try:
@@ -281,8 +303,9 @@ def status(
         size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
         facts = {
             "data": str(directory),
-            "root_key": str(key_file),
-            "root_key_fingerprint": fingerprint,
+            "custody": head.kind,
+            **({"root_key": str(key_file)} if head.kind == "file" else {}),
+            "root_key_fingerprint": head.fingerprint,
             "served": served,
             "size_bytes": size,
         }

@@ -18,8 +18,9 @@ def operator_client(
     secret_access_key: str | None = None,
     region: str = "us-east-1",
     verify: str | bool | None = None,
+    signed: bool = True,
 ) -> Any:
-    """A client that signs with the given keys, the named profile, or what AWS's tools would use."""
+    """A client that signs with the given keys, the named profile, or what AWS's tools would use; or not at all."""
     import boto3
     import botocore.session
     from botocore.exceptions import ProfileNotFound
@@ -30,7 +31,13 @@ def operator_client(
         session = boto3.Session(
             aws_access_key_id=access_key_id, aws_secret_access_key=secret_access_key, botocore_session=core
         )
-        return session.client("freehold", endpoint_url=endpoint, region_name=region, verify=verify)
+        options: dict[str, Any] = {}
+        if not signed:
+            from botocore import UNSIGNED
+            from botocore.config import Config
+
+            options["config"] = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1})
+        return session.client("freehold", endpoint_url=endpoint, region_name=region, verify=verify, **options)
     except ProfileNotFound:
         raise Problem(f"there is no AWS profile named {profile}") from None
 

@@ -20,17 +20,21 @@ MOST_SECRET_BYTES: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`root_key`: the key file's place. `secret`: a passphrase or PIN that was given; else `secret_file`, `ask`."""
+    """`root_key`: the key file's place. A passphrase or PIN is `secret`, or comes from the others."""
 
     root_key: Path
     secret_file: Path | None = None
     secret: str | None = field(default=None, repr=False)
+    descriptor: int | None = None
+    """Read when it is first needed, so that the process that only hands it on doesn't hold what is in it."""
     ask: Callable[[str], str] | None = None
 
     def secret_for(self, what: str) -> str:
         """The passphrase or PIN. Raises Locked where there is none to be had, CustodyError for a file that can't be."""
         if self.secret is not None:
             return self.secret
+        if self.descriptor is not None:
+            return read_secret_from(self.descriptor)
         if self.secret_file is not None:
             return read_secret(self.secret_file)
         if self.ask is not None:

@@ -27,6 +27,10 @@ class Parameters(msgspec.Struct, forbid_unknown_fields=True):
     """Nothing: where the file lies is said at the start, so that it can be moved."""
 
 
+def again(head: Head) -> dict[str, Any]:
+    return {}
+
+
 def establish(options: Mapping[str, Any], access: Access, deployment: str) -> Established:
     options_as(Parameters, options)
     return Established("file", {}, RootKey.random())
@@ -54,25 +58,25 @@ def obtain(head: Head, access: Access) -> RootKey:
     parameters_as(Parameters, head)
     path = access.root_key
     following = _following(path)
-    if not path.exists() and not following.exists():
-        raise CustodyError(f"there is no root key at {path}; name it with --root-key")
     problem: CustodyError = WrongSecret(f"the root key at {path} is not the one that the data was put under")
     try:
-        found = load(path)
+        found = load_from(path)
         if found.fingerprint() == head.fingerprint:
             return found
     except CustodyError as error:
         problem = error
     if following.exists():
-        found = load(following)
+        found = load_from(following)
         if found.fingerprint() == head.fingerprint:
             _settle(path)
             return found
     raise problem
 
 
-def load(path: Path) -> RootKey:
+def load_from(path: Path) -> RootKey:
     """The key in a file. Raises CustodyError."""
+    if not path.exists():
+        raise CustodyError(f"there is no root key at {path}; name it with --root-key")
     try:
         return RootKey.load(path)
     except RootKeyError as error:

@@ -43,6 +43,11 @@ class Parameters(msgspec.Struct, forbid_unknown_fields=True):
     lanes: int
 
 
+def again(head: Head) -> dict[str, Any]:
+    known = parameters_as(Parameters, head)
+    return {"memory_mib": known.memory_mib, "iterations": known.iterations, "lanes": known.lanes}
+
+
 def establish(options: Mapping[str, Any], access: Access, deployment: str) -> Established:
     wanted = options_as(Options, options)
     passphrase = access.secret_for("the new passphrase")

@@ -16,7 +16,7 @@ import msgspec
 from freehold.crypto.root_key import RootKey
 from freehold.custody.access import Access
 from freehold.custody.errors import CustodyError
-from freehold.custody.record import Head
+from freehold.custody.record import Head, Record
 
 _MODULES: Final = {
     "file": "freehold.custody.key_file",
@@ -45,6 +45,10 @@ class Provider(Protocol):
 
     BY_PEOPLE: bool
     """Whether a server waits, sealed, for people to give what is needed, and can be sealed again."""
+
+    def again(self, head: Head) -> dict[str, Any]:
+        """The operator's choices that led to a record's parameters: what a new root key of this kind starts from."""
+        ...
 
     def establish(self, options: Mapping[str, Any], access: Access, deployment: str) -> Established:
         """A new root key. `options` are the operator's choices. Raises CustodyError."""
@@ -75,9 +79,9 @@ def provider(kind: str) -> Provider:
 
 
 def options_as(wanted: type[S], options: Mapping[str, Any]) -> S:
-    """The operator's choices, typed. Raises CustodyError for an unknown or missing one."""
+    """The operator's choices, typed; numbers may be text. Raises CustodyError for an unknown or missing one."""
     try:
-        return msgspec.convert(dict(options), wanted)
+        return msgspec.convert(dict(options), wanted, strict=False)
     except msgspec.ValidationError as error:
         raise CustodyError(f"custody options: {error}") from None
 
@@ -88,3 +92,8 @@ def parameters_as(wanted: type[S], head: Head) -> S:
         return msgspec.convert(head.parameters, wanted)
     except msgspec.ValidationError:
         raise CustodyError(f"the custody file's parameters for {head.kind} are not known to this program") from None
+
+
+def waits_for_people(record: Record | None) -> bool:
+    """Whether the root key is in people's hands, so that a server may be sealed, and is unsealed by them."""
+    return record is not None and provider(record.head.kind).BY_PEOPLE

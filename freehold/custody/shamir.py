@@ -38,6 +38,11 @@ class Parameters(msgspec.Struct, forbid_unknown_fields=True):
     """SHA-256 of each share, which has 256 random bits: nothing is found from it."""
 
 
+def again(head: Head) -> dict[str, Any]:
+    known = parameters_as(Parameters, head)
+    return {"shares": len(known.hashes), "threshold": known.threshold}
+
+
 def establish(options: Mapping[str, Any], access: Access, deployment: str) -> Established:
     wanted = options_as(Options, options)
     if not 2 <= wanted.threshold <= wanted.shares <= MOST_SHARES:

@@ -118,6 +118,7 @@ class Server:
         options: Sequence[str] = (),
         environment: dict[str, str] | None = None,
         ca_bundle: str | None = None,
+        init: Sequence[str] = (),
     ) -> None:
         self.data = directory / "data"
         self.root_key = directory / "data.root-key"
@@ -125,7 +126,7 @@ class Server:
         self._options = [f"--workers={workers}", *(f"--region={region}" for region in regions), *options]
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[str] | None = None
-        self._made = json.loads(self._run("init", f"--data={self.data}", "--json"))
+        self._made = json.loads(self._run("init", f"--data={self.data}", "--json", *init))
         self.endpoint = ""
 
     def on_copy(self, data: Path) -> Server:
@@ -234,6 +235,25 @@ class Server:
             made["Account"]["AccountId"],
         )
 
+    def as_service(
+        self, service: str, role_arn: str, *, source_arn: str = "", source_account: str = "", session_name: str = "test"
+    ) -> Principal:
+        """A session of a role that trusts a service (`ec2.amazonaws.com`), as the service has it of the operator.
+
+        `source_arn` and `source_account` are what it acts for (`aws:SourceArn`, `aws:SourceAccount`). Raises
+        ClientError (AccessDeniedException) where the role's trust policy doesn't let the service in.
+        """
+        sources = {"SourceArn": source_arn, "SourceAccount": source_account}
+        given = self.operator.freehold.assume_role_for_service(
+            ServiceName=service,
+            RoleArn=role_arn,
+            RoleSessionName=session_name,
+            **{name: value for name, value in sources.items() if value},
+        )
+        session = self.operator.using(given)
+        session.account_id = role_arn.split(":")[4]
+        return session
+
     def advance(self, *, seconds: int = 0, minutes: int = 0, hours: int = 0, days: int = 0) -> None:
         """Move the server's clock forward; what becomes due is done when this returns."""
         total = seconds + 60 * (minutes + 60 * (hours + 24 * days))
@@ -263,7 +283,8 @@ _COMMAND = (sys.executable, "-m", "freehold")
 def server(directory: Path | None = None, **options: Any) -> Iterator[Server]:
     """A running server, stopped at the end; in a temporary directory unless one is named.
 
-    `workers` (1), `regions` (us-east-1), `options` (further words for `freehold serve`), `environment`, `ca_bundle`.
+    `workers` (1), `regions` (us-east-1), `options` (further words for `freehold serve`), `environment`, `ca_bundle`,
+    `init` (further words for `freehold init`).
     """
     with tempfile.TemporaryDirectory(prefix="freehold-") as temporary:
         made = Server(Path(directory or temporary), **options)

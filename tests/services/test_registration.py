@@ -15,9 +15,11 @@ WITHOUT_PERMISSION = {
     "cognito-identity.GetId",
     "cognito-identity.GetOpenIdToken",
     "cognito-identity.UnlinkIdentity",
+    "freehold.GetSealStatus",
     "freehold.SignIn",
     "freehold.SignInWithToken",
     "freehold.SignOut",
+    "freehold.Unseal",
     "s3.DeleteObjects",
     "sts.GetCallerIdentity",
 }
@@ -51,12 +53,15 @@ UNSIGNED = {
     "cognito-identity.GetId",
     "cognito-identity.GetOpenIdToken",
     "cognito-identity.UnlinkIdentity",
+    "freehold.GetSealStatus",
     "freehold.SignIn",
     "freehold.SignInWithToken",
+    "freehold.Unseal",
     "sts.AssumeRoleWithSAML",
     "sts.AssumeRoleWithWebIdentity",
 }
-"""Whoever brings a password, a token or an assertion signs nothing. S3's public objects are the policies' to allow."""
+"""Whoever brings a password, a token, an assertion or a share of the root key signs nothing. S3's public objects are
+the policies' to allow."""
 
 
 def test_what_may_be_called_without_a_signature_is_known_by_name() -> None:
