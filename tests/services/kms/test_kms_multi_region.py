@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from kms_wrapping import FOR_EVER, wrapped
 
 import freehold.testing
 
@@ -399,3 +403,93 @@ def test_aws_managed_keys_are_single_region_keys(aws: Any) -> None:
     aws.s3.create_bucket(Bucket=f"managed-{aws.account_id}")
     aws.s3.put_object(Bucket=f"managed-{aws.account_id}", Key="object", Body=b"text", ServerSideEncryption="aws:kms")
     assert described(aws, "alias/aws/s3")["MultiRegion"] is False
+
+
+# --- imported material ------------------------------------------------------------------------------------------------
+
+
+def brings(one: Any, key_id: str, material: bytes, **options: Any) -> str:
+    """Import `material` into a key of a Region; its id."""
+    algorithm = "RSAES_OAEP_SHA_256"
+    given = one.kms.get_parameters_for_import(KeyId=key_id, WrappingAlgorithm=algorithm, WrappingKeySpec="RSA_2048")
+    made: str = one.kms.import_key_material(
+        KeyId=key_id,
+        ImportToken=given["ImportToken"],
+        EncryptedKeyMaterial=wrapped(algorithm, given["PublicKey"], material),
+        **{**FOR_EVER, **options},
+    )["KeyMaterialId"]
+    return made
+
+
+def test_each_region_imports_the_same_material(aws: Any, near: Any, refused: Any) -> None:
+    key_id = primary(aws, Origin="EXTERNAL")
+    with refused("KMSInvalidStateException", "is pending import."):
+        aws.kms.replicate_key(KeyId=key_id, ReplicaRegion=NEAR)
+    material = os.urandom(32)
+    named = brings(aws, key_id, material)
+    blob = aws.kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
+    made = aws.kms.replicate_key(KeyId=key_id, ReplicaRegion=NEAR)["ReplicaKeyMetadata"]
+    assert (made["KeyState"], made["Origin"], made["Enabled"]) == ("PendingImport", "EXTERNAL", False)
+    with refused("KMSInvalidStateException", "is pending import."):
+        near.kms.decrypt(CiphertextBlob=blob)
+    with refused("IncorrectKeyMaterialException"):
+        brings(near, key_id, os.urandom(32))
+    with refused("UnsupportedOperationException"):
+        brings(near, key_id, os.urandom(32), ImportType="NEW_KEY_MATERIAL")
+    assert brings(near, key_id, material) == named
+    assert near.kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"text"
+    aws.kms.delete_imported_key_material(KeyId=key_id)
+    assert described(aws, key_id)["KeyState"] == "PendingImport"
+    assert near.kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"text"
+
+
+def test_imported_material_is_rotated_to_once_every_region_has_it(aws: Any, near: Any, refused: Any) -> None:
+    key_id = primary(aws, Origin="EXTERNAL")
+    first, second = os.urandom(32), os.urandom(32)
+    brings(aws, key_id, first)
+    aws.kms.replicate_key(KeyId=key_id, ReplicaRegion=NEAR)
+    brings(near, key_id, first)
+    before = near.kms.encrypt(KeyId=key_id, Plaintext=b"before")["CiphertextBlob"]
+    named = brings(aws, key_id, second, ImportType="NEW_KEY_MATERIAL")
+    with refused("KMSInvalidStateException"):
+        aws.kms.rotate_key_on_demand(KeyId=key_id)
+    assert brings(near, key_id, second) == named
+    aws.kms.rotate_key_on_demand(KeyId=key_id)
+    after = aws.kms.encrypt(KeyId=key_id, Plaintext=b"after")["CiphertextBlob"]
+    for one in (aws, near):
+        assert described(one, key_id)["CurrentKeyMaterialId"] == named
+        assert one.kms.decrypt(CiphertextBlob=before)["Plaintext"] == b"before"
+        assert one.kms.decrypt(CiphertextBlob=after)["Plaintext"] == b"after"
+
+
+def test_a_former_replica_takes_new_material_as_the_primary(aws: Any, near: Any, refused: Any) -> None:
+    key_id = primary(aws, Origin="EXTERNAL")
+    material, new = os.urandom(32), os.urandom(32)
+    brings(aws, key_id, material)
+    aws.kms.replicate_key(KeyId=key_id, ReplicaRegion=NEAR)
+    with refused("KMSInvalidStateException", "is pending import."):
+        aws.kms.update_primary_region(KeyId=key_id, PrimaryRegion=NEAR)
+    brings(near, key_id, material)
+    blob = aws.kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
+    aws.kms.update_primary_region(KeyId=key_id, PrimaryRegion=NEAR)
+    brings(near, key_id, new, ImportType="NEW_KEY_MATERIAL")
+    brings(aws, key_id, new)
+    near.kms.rotate_key_on_demand(KeyId=key_id)
+    for one in (aws, near):
+        assert one.kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"text"
+
+
+def test_of_many_who_replicate_at_once_one_makes_the_replica(aws: Any, near: Any) -> None:
+    key_id = primary(aws)
+
+    def attempt(number: int) -> str:
+        try:
+            aws.client("kms").replicate_key(KeyId=key_id, ReplicaRegion=NEAR)
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "made"
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = sorted(pool.map(attempt, range(6)))
+    assert outcomes == ["AlreadyExistsException"] * 5 + ["made"]
+    assert len(described(near, key_id)["MultiRegionConfiguration"]["ReplicaKeys"]) == 1
