@@ -6,6 +6,7 @@ The server has two workers and three Regions; the clock is moved.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import apsw
 import pytest
 from botocore.exceptions import ClientError
+from kms_wrapping import FOR_EVER, wrapped
 
 import freehold.testing
 from freehold.config import Settings
@@ -262,7 +264,15 @@ KINDS = {
     "curve": {"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"},
     "lattice": {"KeySpec": "ML_DSA_44", "KeyUsage": "SIGN_VERIFY"},
     "related": {"MultiRegion": True},
+    "imported": {"Origin": "EXTERNAL"},
 }
+
+
+def bring_in(aws: Any, key_id: str, material: bytes) -> None:
+    algorithm = "RSAES_OAEP_SHA_256"
+    given = aws.kms.get_parameters_for_import(KeyId=key_id, WrappingAlgorithm=algorithm, WrappingKeySpec="RSA_2048")
+    under = wrapped(algorithm, given["PublicKey"], material)
+    aws.kms.import_key_material(KeyId=key_id, ImportToken=given["ImportToken"], EncryptedKeyMaterial=under, **FOR_EVER)
 
 
 def test_nothing_of_a_destroyed_key_is_left_in_workers_or_files(tmp_path: Path, refused: Any) -> None:
@@ -272,16 +282,20 @@ def test_nothing_of_a_destroyed_key_is_left_in_workers_or_files(tmp_path: Path, 
         kept = aws.kms.create_key()["KeyMetadata"]["KeyId"]
         aws.kms.replicate_key(KeyId=keys["related"], ReplicaRegion=NEAR)
         near = aws.in_region(NEAR)
+        brought = os.urandom(32)
+        bring_in(aws, keys["imported"], brought)
         aws.kms.rotate_key_on_demand(KeyId=keys["symmetric"])
         aws.kms.rotate_key_on_demand(KeyId=keys["related"])
+        encrypting = {name: keys[name] for name in ("symmetric", "related", "imported")} | {"kept": kept}
         blobs = {
             name: aws.kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
-            for name, key_id in (("symmetric", keys["symmetric"]), ("related", keys["related"]), ("kept", kept))
+            for name, key_id in encrypting.items()
         }
         server.stop()
         before, stolen = rows(server), thief(server)
-        assert len(before) == len(stolen) == 2 + 1 + 1 + 1 + 1 + 2 * 2 + 1
-        assert opening(stolen, blobs) == {"symmetric", "related", "kept"}
+        assert len(before) == len(stolen) == 2 + 1 + 1 + 1 + 1 + 2 * 2 + 1 + 1
+        assert opening(stolen, blobs) == set(encrypting)
+        assert brought in stolen.values()
         bytes_before = everything(server, tmp_path)
         assert all(value[10:90] in bytes_before for value in before.values())
 
@@ -299,7 +313,7 @@ def test_nothing_of_a_destroyed_key_is_left_in_workers_or_files(tmp_path: Path, 
             for key_id in keys.values():
                 with refused("NotFoundException"):
                     client.describe_key(KeyId=key_id)
-            for blob in (blobs["symmetric"], blobs["related"]):
+            for blob in (blobs["symmetric"], blobs["related"], blobs["imported"]):
                 with pytest.raises(ClientError) as error:
                     client.decrypt(CiphertextBlob=blob)
                 assert error.value.response["Error"]["Code"] in ("NotFoundException", "InvalidCiphertextException")
