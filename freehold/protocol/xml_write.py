@@ -28,6 +28,8 @@ FEWEST_ROWS_BY_COLUMNS = 16
 
 _SPECIAL = re.compile('[&<>"\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]')
 _UNSAFE = re.compile("[&<>\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
+_LONG_CHARACTERS = 64 * 1024
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 
@@ -49,7 +51,14 @@ def escaped(text: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return _UNSAFE.sub(_reference, value if type(value) is str else str(value))
+    text = value if type(value) is str else str(value)
+    if len(text) > _LONG_CHARACTERS:
+        # The same by passes that take a fifth of the time.
+        text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        if not text.replace("\n", " ").replace("\t", " ").isprintable():
+            text = _CONTROLS.sub(_reference, text)
+        return text
+    return _UNSAFE.sub(_reference, text)
 
 
 def _safe_texts(values: list[Any]) -> Iterable[str]:
@@ -159,7 +168,7 @@ class Writers:
                     # Most texts need nothing, and isprintable is the quickest proof of that.
                     append(f"{opening}{part}{closing}")
                 else:
-                    append(f"{opening}{_UNSAFE.sub(_reference, part)}{closing}")
+                    append(f"{opening}{_text(part)}{closing}")
 
         return write
 

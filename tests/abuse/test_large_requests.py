@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "federation"))  # saml_forge.
 from saml_forge import Forge
 
 from freehold.errors import ValidationException
-from freehold.protocol import urls
+from freehold.protocol import urls, xml_write
 
 MOST = 10_000_000
 FORM = {"Content-Type": attacking.FORM}
@@ -32,10 +32,10 @@ def metadata() -> str:
 def padded(metadata: str, characters: int) -> str:
     """As long as this, by comments whose text is beyond ASCII now and then."""
     declaration, mark, rest = metadata.partition("?>") if metadata.startswith("<?xml") else ("", "", metadata)
-    comment = f"<!--{'é%&+ ' + 'x' * 88}-->"
-    assert len(comment) == 100
+    comment = f"<!--{'é%&+ ' + 'x' * 9988}-->"
+    assert len(comment) == 10_000
     room = characters - len(metadata)
-    return declaration + mark + comment * (room // 100) + " " * (room % 100) + rest
+    return declaration + mark + comment * (room // 10_000) + " " * (room % 10_000) + rest
 
 
 def head(aws: Any, body: bytes) -> bytes:
@@ -86,7 +86,7 @@ def test_a_large_body_is_refused_before_it_comes(aws: Any, what: str) -> None:
 
 
 def test_more_than_any_operation_takes_is_refused_before_it_comes(aws: Any) -> None:
-    for size in ("31000001", "9" * 10, "9" * 4000):
+    for size in ("31000001", "9" * 4000):
         headers = {**attacking.signed(aws, "iam", "POST", "/", FORM, b"x"), "Content-Length": size}
         got = attacking.raw(aws, attacking.request(aws, "POST", "/", headers))
         assert got.startswith((b"HTTP/1.1 413", b"HTTP/1.1 400")), got[:100]
@@ -154,3 +154,9 @@ def test_long_text_is_decoded_as_short_text_is(offset: int) -> None:
     broken = "a" * offset + "%41" * 50_000 + "%4"
     with pytest.raises(ValidationException):
         urls.decoded(broken, ValidationException)
+
+
+def test_long_text_is_written_as_short_text_is() -> None:
+    text = '<é>&&amp;\r\n\t\x0c\ufffe"]]>'
+    assert xml_write._text(text * 10_000) == xml_write._text(text) * 10_000
+    assert xml_write._text(text) == '&lt;é&gt;&amp;&amp;amp;&#13;\n\t&#12;&#65534;"]]&gt;'
