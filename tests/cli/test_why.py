@@ -135,3 +135,27 @@ def test_a_session_of_assume_root_is_told_of_its_task(freehold_server: Any) -> N
     assert f"by arn:aws:iam::{member.account_id}:root" in told.stdout, told.stderr
     assert 'statement "DenyAllOtherActionsOnAnyResource"' in told.stdout
     assert "can't be told" not in told.stdout
+
+
+def test_policies_of_awss_are_detached_and_replaced_and_the_call_is_allowed(aws: Any) -> None:
+    """What is proposed can be done by hand: nobody but AWS edits its policies."""
+    bob = aws.new_user("bob")
+    deny_all, boundary = "arn:aws:iam::aws:policy/AWSDenyAll", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    aws.iam.attach_user_policy(UserName="bob", PolicyArn=deny_all)
+    aws.iam.put_user_permissions_boundary(UserName="bob", PermissionsBoundary=boundary)
+    authorization_id = denied(bob.iam.list_users)
+    told = why(aws, authorization_id).stdout
+    assert f"Detach AWS's identity-based policy {deny_all}." in told
+    assert f"in place of AWS's {boundary}" in told
+    found = json.loads(why(aws, authorization_id, "--json").stdout)
+    changes = {change["edit"]: change for change in found["evaluations"][0]["remedy"]["changes"]}
+    assert set(changes) == {"detach-policy", "new-policy", "replace-policy"}
+    aws.iam.detach_user_policy(UserName="bob", PolicyArn=changes["detach-policy"]["policy"])
+    aws.iam.put_user_policy(
+        UserName="bob", PolicyName="fix", PolicyDocument=json.dumps(changes["new-policy"]["document"])
+    )
+    own = aws.iam.create_policy(
+        PolicyName="own-boundary", PolicyDocument=json.dumps(changes["replace-policy"]["document"])
+    )["Policy"]["Arn"]
+    aws.iam.put_user_permissions_boundary(UserName="bob", PermissionsBoundary=own)
+    assert [user["UserName"] for user in bob.iam.list_users()["Users"]] == ["bob"]
