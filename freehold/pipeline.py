@@ -36,7 +36,7 @@ from freehold.protocol.route import Route, Router
 from freehold.services.call import Call
 from freehold.services.freehold import federation_endpoint
 from freehold.services.iam import outbound_federation
-from freehold.services.operation import REGISTRY, SERVED, Operation, Params, Result, why_not
+from freehold.services.operation import REGISTRY, SERVED, Operation, Params, Result, why_not, why_refused
 from freehold.storage.blobs import CorruptBlob
 from freehold.storage.records import CorruptRecord, StorageFull, Transaction
 from freehold.transport.exchange import Disconnected
@@ -214,8 +214,7 @@ class Pipeline:
             params[streaming] = verified_body(request, who.payload, self.pool)
         call.params = params
         if not operation.refuses.isdisjoint(params):
-            named = ", ".join(sorted(operation.refuses.intersection(params)))
-            raise NotImplementedByFreehold(f"{operation.name} does not implement: {named}")
+            raise NotImplementedByFreehold(_refusal(operation, params))
         if operation.identify is not None:
             await operation.identify(call, params)
         for permission in operation.permissions(call, params):
@@ -397,6 +396,15 @@ def _writing(call: Call) -> Any:
             call.transaction = None
 
     return work
+
+
+def _refusal(operation: Operation, params: Params) -> str:
+    """What is said of parameters that an operation doesn't serve."""
+    named = []
+    for member in sorted(operation.refuses.intersection(params)):
+        why = why_refused(operation.service, operation.name, member)
+        named.append(f"{member} ({why})" if why else member)
+    return f"{operation.name} does not implement: {', '.join(named)}"
 
 
 def _declared_bytes(request: Request) -> int:

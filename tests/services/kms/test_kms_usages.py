@@ -219,9 +219,10 @@ def test_a_grant_lets_its_grantee_use_the_key_for_what_it_says(keys: Any, refuse
     key = keys("ECC_NIST_P256", "SIGN_VERIFY")
     user = owner.new_user("signer")
     asked = {"KeyId": key, "Message": b"m", "SigningAlgorithm": "ECDSA_SHA_256"}
-    for call in (lambda: user.kms.sign(**asked), lambda: user.kms.get_public_key(KeyId=key)):
-        with refused(DENIED):
-            call()
+    with refused(DENIED):
+        user.kms.sign(**asked)
+    with refused(DENIED):
+        user.kms.get_public_key(KeyId=key)
     arn = f"arn:aws:iam::{owner.account_id}:user/signer"
     given = owner.kms.create_grant(KeyId=key, GranteePrincipal=arn, Operations=["Sign", "GetPublicKey"])
     signature = user.kms.sign(**asked, GrantTokens=[given["GrantToken"]])["Signature"]
@@ -415,3 +416,23 @@ def test_making_long_keys_keeps_nobody_else_waiting(keys: Any) -> None:
         assert all(one.result() for one in making)
     # On the loop, all of them would have been done before the first answer.
     assert meanwhile > 3
+
+
+RECIPIENT = {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": b"document"}
+
+
+@pytest.mark.parametrize(
+    ("call", "params"),
+    [
+        ("decrypt", {"CiphertextBlob": b"c"}),
+        ("generate_data_key", {"KeyId": "alias/none", "KeySpec": "AES_256"}),
+        ("generate_data_key_pair", {"KeyId": "alias/none", "KeyPairSpec": "ECC_NIST_P256"}),
+        ("derive_shared_secret", {"KeyId": "alias/none", "KeyAgreementAlgorithm": "ECDH", "PublicKey": POINT}),
+        ("generate_random", {"NumberOfBytes": 32}),
+    ],
+)
+def test_an_answer_for_an_attested_recipient_is_refused_with_the_reason(
+    keys: Any, refused: Any, call: str, params: dict[str, Any]
+) -> None:
+    with refused("NotImplemented", "Recipient", "attestation documents are not verified here"):
+        getattr(keys.kms, call)(**params, Recipient=RECIPIENT)
