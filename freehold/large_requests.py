@@ -18,7 +18,7 @@ from freehold.authentication.credentials import CredentialRefused
 from freehold.authentication.sigv4 import authenticate
 from freehold.errors import aws_error
 from freehold.message import Request, Response
-from freehold.services.operation import REGISTRY
+from freehold.services.operation import REGISTRY, Operation
 
 if TYPE_CHECKING:
     from freehold.app import App
@@ -68,8 +68,8 @@ class LargeRequests:
         finally:
             self._accounts.discard(account)
 
-    async def receive(self, request: Request, service: str | None) -> None:
-        """Have the whole body in `request.body`, signed and for an operation that takes so much. Raises AwsError."""
+    async def receive(self, request: Request, service: str | None) -> Operation:
+        """Have the whole body in `request.body`, for an operation that takes so much: this one. Raises AwsError."""
         assert request.receive is not None
         pieces, size = [], 0
         try:
@@ -87,6 +87,10 @@ class LargeRequests:
         operation = None if action is None else REGISTRY.get(f"{service}.{action[1].decode()}")
         if operation is None or not operation.large:
             raise RequestEntityTooLarge
+        return operation
+
+    async def verify(self, request: Request) -> None:
+        """Raises AwsError unless the body is signed."""
         app = self._app
         await asyncio.get_running_loop().run_in_executor(
             app.pool,

@@ -96,7 +96,7 @@ class Pipeline:
                 )
             if request.receive is not None and self._router.protocol_of(request, service) != "rest-xml":
                 if _declared_bytes(request) > ONE_MIB:
-                    return await self._serve_large(request, service)
+                    return await self._serve_large(request, service, request_id)
                 request.body = await _receive_all(request, ONE_MIB)
                 request.receive = None
             if route is None:
@@ -130,10 +130,16 @@ class Pipeline:
         answer = serialize_error(route.service, model, refusal, request_id, request)
         return cors.shared(answer, route.service, request) if "origin" in request.headers else answer
 
-    async def _serve_large(self, request: Request, service: str | None) -> Response:
+    async def _serve_large(self, request: Request, service: str | None, request_id: str) -> Response:
         """As `serve`, for a body beyond the usual. Raises AwsError before it is known to be signed."""
         with self._large.place(request, service):
-            await self._large.receive(request, service)
+            operation = await self._large.receive(request, service)
+            try:
+                await self._large.verify(request)
+            except AwsError as refusal:
+                call = Call(self.app, request, operation, ANONYMOUS, self.app.settings.regions[0], request_id, {})
+                await self.app.audit.write(event.build(call, None, refusal))
+                raise
             decoded = asyncio.get_running_loop().run_in_executor(self.pool, self._router.route, request, service)
             answer = await self.serve(request, await decoded)
             request.body = b""

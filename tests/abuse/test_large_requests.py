@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -103,6 +104,10 @@ def test_a_large_body_whose_signature_is_wrong_is_not_decoded(aws: Any) -> None:
     headers = attacking.signed(aws, "iam", "POST", "/", FORM, b"another body")
     answer = attacking.ask(aws, "POST", "/", headers, body)
     assert answer.code == "SignatureDoesNotMatch"
+    wanted = [{"AttributeKey": "EventName", "AttributeValue": "CreateSAMLProvider"}]
+    (event,) = aws.cloudtrail.lookup_events(LookupAttributes=wanted)["Events"]
+    assert json.loads(event["CloudTrailEvent"])["errorCode"] == "SignatureDoesNotMatch"
+    assert json.loads(event["CloudTrailEvent"])["requestID"] == answer.headers["x-amzn-requestid"]
     answer = attacking.ask(aws, "POST", "/", attacking.signed(aws, "iam", "POST", "/", FORM, body), body)
     assert answer.code in ("MalformedInput", "MalformedQueryString", "ValidationError")
 
