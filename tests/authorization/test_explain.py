@@ -305,3 +305,14 @@ def test_a_grant_and_a_key_that_deny_are_told_as_the_resource_s() -> None:
     assert explain.message(decided(ALICE, "kms:Decrypt", KEY, identity=[ALL])).endswith(
         f"on resource: {KEY} because no resource-based policy allows the kms:Decrypt action"
     )
+
+
+def test_a_trust_policy_that_denies_is_named() -> None:
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": A}}
+    decision = decided(
+        ALICE, "sts:AssumeRole", ROLE, identity=[ALL], resource=policy(trust, {**trust, "Effect": "Deny"})
+    )
+    assert explain.message(decision) == (
+        f"User: {ALICE} is not authorized to perform: sts:AssumeRole on resource: {ROLE} "
+        "with an explicit deny in the role trust policy"
+    )
