@@ -27,11 +27,14 @@ CASES = {
     "encrypt": "KMS Encrypt, 1 KiB",
     "decrypt": "KMS Decrypt, 1 KiB",
     "generate_data_key": "KMS GenerateDataKey",
+    "sign_p256": "KMS Sign, 1 KiB, P-256",
+    "sign_rsa_2048": "KMS Sign, 1 KiB, RSA-2048",
     "get_4k": "S3 GET 4 KiB, SSE-KMS",
     "put_4k": "S3 PUT 4 KiB, SSE-KMS",
     "list_1000": "List 1,000 keys of a larger bucket",
 }
 CONNECTIONS = (1, 8, 32)
+NOT_SERVED = "refused"
 LARGE_BYTES = 64 * 1024 * 1024
 
 
@@ -42,6 +45,8 @@ def measure(server: Running, count: int, rounds: int, listed: int) -> dict[str, 
     load = prepare(server, count, listed)
     figures: dict[str, Any] = {"start": (server.start_seconds, at_start)}
     for case in CASES:
+        if not load.serves(case):
+            continue
         figures[case] = _case(load, case, count, rounds)
         print(f"<!-- {server.name}: {case} {figures[case]['warm', 8].cpu_ms_per_request:.3f} -->", flush=True)
     figures["large"] = _large(load)
@@ -97,18 +102,25 @@ def report(results: dict[str, dict[str, Any]], versions: dict[str, str]) -> str:
     for case, title in CASES.items():
         cells = []
         for name in names:
-            found = results[name][case]
-            cells.append(" / ".join(_cell(found["warm", each].cpu_ms_per_request) for each in CONNECTIONS))
+            found = results[name].get(case)
+            each_count = [] if found is None else [found["warm", each] for each in CONNECTIONS]
+            cells.append(" / ".join(_cell(one.cpu_ms_per_request) for one in each_count) or NOT_SERVED)
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     lines += ["", "### CPU, ms per request, cold, at 8 connections", "", header, rule]
     for case, title in CASES.items():
-        cells = [_cell(results[name][case]["cold", 8].cpu_ms_per_request) for name in names]
+        cells = [
+            _cell(results[name][case]["cold", 8].cpu_ms_per_request) if case in results[name] else NOT_SERVED
+            for name in names
+        ]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     lines += ["", "### Requests/s and latency p50 · p99 in ms, warm, at 1, 8, 32 connections", "", header, rule]
     for case, title in CASES.items():
         for each in CONNECTIONS:
             cells = []
             for name in names:
+                if case not in results[name]:
+                    cells.append(NOT_SERVED)
+                    continue
                 found = results[name][case]["warm", each]
                 p50, p99 = found.percentile(0.5) * 1000, found.percentile(0.99) * 1000
                 cells.append(f"{found.requests / found.seconds:,.0f} · {p50:.2f} · {p99:.2f}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
 from bench.peers import Running
 from bench.replay import replay
@@ -24,6 +26,11 @@ BUCKET, LISTED = "bench-objects", "bench-listed"
 ONE_KIB = base64.b64encode(b"p" * 1024).decode()
 FOUR_KIB = b"o" * 4096
 SETUP_THREADS = 4
+SIGNING = {
+    "sign_p256": ("ECC_NIST_P256", "ECDSA_SHA_256"),
+    "sign_rsa_2048": ("RSA_2048", "RSASSA_PKCS1_V1_5_SHA_256"),
+}
+"""Case -> key spec and signing algorithm."""
 
 
 def _policy(*statements: dict[str, Any]) -> str:
@@ -35,7 +42,9 @@ def _group_policies() -> list[str]:
     allow = {"Effect": "Allow", "Resource": "*"}
     tls = {"Bool": {"aws:SecureTransport": "false"}}
     return [
-        _policy({**allow, "Action": ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey*", "kms:DescribeKey"]}),
+        _policy(
+            {**allow, "Action": ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey*", "kms:DescribeKey", "kms:Sign"]}
+        ),
         _policy(
             {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"arn:aws:s3:::{BUCKET}/*"},
             {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{LISTED}"},
@@ -55,6 +64,11 @@ class Workload:
     ciphertexts: list[str]
     listed: int
     """How many keys the listed bucket has."""
+    signers: dict[str, str]
+    """Case -> the key that signs in it, of those that the server makes and signs with."""
+
+    def serves(self, case: str) -> bool:
+        return case not in SIGNING or case in self.signers
 
     def requests(self, case: str, count: int, *, offset: int = 0) -> list[bytes]:
         """`count` signed requests of one case, for the principals from `offset` on."""
@@ -81,6 +95,16 @@ class Workload:
     def _generate_data_key(self, number: int, who: Credentials) -> bytes:
         body = {"KeyId": self._key(number), "KeySpec": "AES_256", "EncryptionContext": _context(number)}
         return self._json("TrentService.GenerateDataKey", body, who)
+
+    def _sign_p256(self, number: int, who: Credentials) -> bytes:
+        return self._sign("sign_p256", who)
+
+    def _sign_rsa_2048(self, number: int, who: Credentials) -> bytes:
+        return self._sign("sign_rsa_2048", who)
+
+    def _sign(self, case: str, who: Credentials) -> bytes:
+        body = {"KeyId": self.signers[case], "Message": ONE_KIB, "SigningAlgorithm": SIGNING[case][1]}
+        return self._json("TrentService.Sign", body, who)
 
     def _get_4k(self, number: int, who: Credentials) -> bytes:
         return self._s3("GET", f"/{BUCKET}/object-{number % len(self.keys):05}", b"", who)
@@ -158,10 +182,21 @@ def prepare(server: Running, count: int, listed: int) -> Workload:
                 Bucket=name,
                 ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": rule}]},
             )
-    load = Workload(server, principals, keys, ciphertexts, listed)
+    load = Workload(server, principals, keys, ciphertexts, listed, _signers(kms))
     _put_all(load, [f"/{BUCKET}/object-{number:05}" for number in range(count)], FOUR_KIB)
     _put_all(load, [f"/{LISTED}/key-{number:06}" for number in range(listed)], b"listed")
     return load
+
+
+def _signers(kms: Any) -> dict[str, str]:
+    """A key for each signing case, without those that the server can't do."""
+    found = {}
+    for case, (spec, algorithm) in SIGNING.items():
+        with suppress(ClientError):
+            arn = kms.create_key(KeySpec=spec, KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+            kms.sign(KeyId=arn, Message=b"message", SigningAlgorithm=algorithm)
+            found[case] = arn
+    return found
 
 
 def _put_all(load: Workload, paths: list[str], body: bytes) -> None:
