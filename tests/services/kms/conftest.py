@@ -87,15 +87,25 @@ class Deployment:
         """What is due, as the server does it."""
         self.write(lambda tx: [work(self.app, tx) for work in (destroy_due, rotate_due, expire_due, forget_epochs)])
 
-    def call(self, name: str, *, as_: Principal | None = None, via: tuple[str, ...] = ()) -> Call:
+    def call(
+        self, name: str, *, as_: Principal | None = None, via: tuple[str, ...] = (), region: str = "us-east-1"
+    ) -> Call:
         request = Request("POST", "/", "", {})
-        context = of_request(request, region="us-east-1", now_seconds=time.time(), via=via)
+        context = of_request(request, region=region, now_seconds=time.time(), via=via)
         operation = operations.REGISTRY[f"kms.{name}"]
-        return Call(self.app, request, operation, as_ or self.account, "us-east-1", "r", context, via=via)
+        return Call(self.app, request, operation, as_ or self.account, region, "r", context, via=via)
 
-    def __call__(self, name: str, *, as_: Principal | None = None, via: tuple[str, ...] = (), **params: Any) -> Any:
+    def __call__(
+        self,
+        name: str,
+        *,
+        as_: Principal | None = None,
+        via: tuple[str, ...] = (),
+        region: str = "us-east-1",
+        **params: Any,
+    ) -> Any:
         """The result of an operation, after its permissions, as the pipeline does it."""
-        call = self.call(name, as_=as_, via=via)
+        call = self.call(name, as_=as_, via=via, region=region)
         call.params = params
         for permission in call.operation.permissions(call, params):
             call.require(permission)
