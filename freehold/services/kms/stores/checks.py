@@ -91,10 +91,10 @@ def _token(call: Call, store: CustomKeyStore) -> HsmToken:
 
 async def _present(call: Call, token: HsmToken) -> None:
     def look() -> None:
-        from freehold.services.kms.stores.pkcs11 import find, library
+        from freehold.services.kms.stores.pkcs11 import again_after, find, library
 
         used = library(token.uri.module)
-        used.threads.wait(lambda: find(used, token.uri), backends.HSM_SECONDS)
+        used.threads.wait(lambda: again_after(used, lambda: find(used, token.uri)), backends.HSM_SECONDS)
 
     await _tried(call, look)
 

@@ -47,6 +47,7 @@ class Library:
         """Moves when the library was initialised anew, which ends all sessions."""
         self._module = str(module)
         self._lib: Any = None
+        self._begun_at = -RETRY_AFTER_SECONDS
 
     def tokens(self) -> list[Any]:
         """The tokens that are there."""
@@ -66,11 +67,16 @@ class Library:
                 continue
         return found
 
+    def may_begin_anew(self) -> bool:
+        """Whether it wasn't begun anew just now: that ends the sessions of all its tokens."""
+        return time.monotonic() - self._begun_at >= RETRY_AFTER_SECONDS
+
     def begin_anew(self) -> None:
         """Initialise the library again: some show what came and went only then."""
         import pkcs11
 
         self.generation += 1
+        self._begun_at = time.monotonic()
         if self._lib is None:
             return
         try:
@@ -120,6 +126,29 @@ def _is_named(token: Any, uri: TokenUri) -> bool:
     )
 
 
+def again_after(library: Library, work: Callable[[], T]) -> T:
+    """Do `work`; where the token is missing or fails, once more with the library begun anew. Raises StoreProblem.
+
+    A PIN that is refused is not tried again.
+    """
+    try:
+        return _translated(work)
+    except StoreProblem as problem:
+        if problem.kind not in ("device", "token missing") or not library.may_begin_anew():
+            raise
+    library.begin_anew()
+    return _translated(work)
+
+
+def _translated(work: Callable[[], T]) -> T:
+    import pkcs11
+
+    try:
+        return work()
+    except pkcs11.PKCS11Error as error:
+        raise _problem(error) from None
+
+
 class Token:
     """One store's token, logged in. Everything but `__init__` and `close` is for the library's thread.
 
@@ -141,19 +170,11 @@ class Token:
 
     def open(self) -> None:
         """Find the token and log in. Raises StoreProblem."""
-        import pkcs11
-
         self.shut()
         if time.monotonic() < self._not_before:
             raise StoreProblem("device")
-        try:
-            self._log_in()
-        except StoreProblem:
-            self._not_before = time.monotonic() + RETRY_AFTER_SECONDS
-            raise
-        except pkcs11.PKCS11Error as error:
-            self._not_before = time.monotonic() + RETRY_AFTER_SECONDS
-            raise _problem(error) from None
+        self._not_before = time.monotonic() + RETRY_AFTER_SECONDS
+        again_after(self.library, self._log_in)
         self._not_before = 0.0
 
     def _log_in(self) -> None:

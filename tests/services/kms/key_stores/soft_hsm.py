@@ -55,6 +55,7 @@ class SoftHsm:
         self.trust_anchor = certificate("customer CA")
         self.anchor_file = directory / "customerCA.crt"
         self.anchor_file.write_text(self.trust_anchor)
+        (directory / "unrelated.crt").write_text(certificate("unrelated CA"))
         self.count = tokens
         self._free = iter(range(tokens))
         for number in range(tokens):
@@ -79,7 +80,12 @@ class SoftHsm:
     @property
     def options(self) -> list[str]:
         """For `freehold serve`."""
-        return [f"--hsm={cluster_id(number)}={self.uri(f'token-{number}')}" for number in range(self.count)]
+        unrelated = self.uri("token-0").replace(self.anchor_file.name, "unrelated.crt")
+        return [
+            *(f"--hsm={cluster_id(number)}={self.uri(f'token-{number}')}" for number in range(self.count)),
+            f"--hsm=cluster-unrelatedhsma={unrelated}",
+            f"--hsm=cluster-anotheraccoun={self.uri('token-0', 'x-account=999999999999')}",
+        ]
 
     def free(self) -> int:
         """The number of a token that no test has used."""
