@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem, rsa
 
 from freehold.errors import NotImplementedByFreehold
+from freehold.services.kms import rsa_checks
 from freehold.services.kms.errors import UnsupportedOperation, ValidationException
 
 SYMMETRIC: Final = "SYMMETRIC_DEFAULT"
@@ -99,11 +100,17 @@ def _load_pair(raw: bytes) -> KeyPair:
 
 def _accept_private(raw: bytes, fits: Callable[[Any], bool], wanted: str) -> bytes:
     try:
-        key = serialization.load_der_private_key(raw, None)
+        # RSA keys are checked below, once it's known that they have the right length.
+        key = serialization.load_der_private_key(raw, None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise InvalidMaterial("The key material is not a private key in PKCS #8 DER form.") from None
     if not fits(key):
         raise InvalidMaterial(f"The key material is not {wanted}.")
+    if isinstance(key, rsa.RSAPrivateKey):
+        try:
+            rsa_checks.check(key)
+        except ValueError:
+            raise InvalidMaterial("The numbers of the RSA key do not belong together.") from None
     return _private_bytes(key)
 
 
