@@ -2,7 +2,7 @@
 
 Under a symmetric key a message is sealed under a key of its own, derived from the backing key
 (docs/formats/kms-ciphertext.md). Whatever is wrong with a ciphertext or its encryption context, the answer is
-InvalidCiphertextException without a message.
+InvalidCiphertextException without a message; one of the caller's own keys in another Region is said to be that.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.crypto import envelope
 from freehold.crypto.envelope import Header, InvalidBlob
-from freehold.services.kms import grant_tokens, loaded, rsa_encryption, states
+from freehold.services.kms import grant_tokens, loaded, records, rsa_encryption, states
+from freehold.services.kms.admission import Prepared, may_use, off_the_loop, usable, usable_for
 from freehold.services.kms.errors import (
+    AwsError,
     DryRun,
     IncorrectKey,
     InvalidCiphertext,
@@ -23,9 +25,9 @@ from freehold.services.kms.errors import (
     NotFound,
     ValidationException,
     key_not_found,
+    not_in_this_region,
 )
 from freehold.services.kms.identifiers import MULTI_REGION
-from freehold.services.kms.key_use import Prepared, may_use, off_the_loop, usable, usable_for
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.permissions import using
 from freehold.services.kms.records import TOMBSTONES
@@ -88,16 +90,25 @@ def _header(blob: bytes) -> Header:
         raise InvalidCiphertext from None
 
 
-def _key_of(call: Call, header: Header) -> LoadedKey:
+def _not_here(call: Call, header: Header, action: str) -> AwsError:
+    """The error for a blob whose key isn't in this Region: said of the caller's own keys alone."""
+    if header.account_id == call.account_id and header.region != call.region:
+        key = records.key_at(call.reader, header.region, header.key_id)
+        if key is not None and key.account_id == call.account_id:
+            return not_in_this_region(call.principal.arn, action)
+    return InvalidCiphertext()
+
+
+def _key_of(call: Call, header: Header, action: str) -> LoadedKey:
     """The key that a blob says it's under. Its header is believed only once the blob has opened."""
     if header.region != call.region and not header.key_id.startswith(MULTI_REGION):
-        raise InvalidCiphertext
+        raise _not_here(call, header, action)
     key = loaded.by_id(call, header.key_id)
     if key is None:
         gone = TOMBSTONES.get(call.reader, (call.region, header.key_id))
         if gone is not None and gone.account_id == header.account_id == call.account_id:
             raise key_not_found(f"arn:aws:kms:{call.region}:{gone.account_id}:key/{header.key_id}")
-        raise InvalidCiphertext
+        raise _not_here(call, header, action)
     if key.account_id != header.account_id:
         raise InvalidCiphertext
     return loaded.in_force(call, key)
@@ -121,7 +132,7 @@ def _source(call: Call, params: Params, member: str, action: str) -> tuple[Loade
             if params.get(f"{member[:-5]}EncryptionAlgorithm", SYMMETRIC) == SYMMETRIC:
                 raise
             raise ValidationException(f"{member} is required to decrypt with an asymmetric key.") from None
-        return _key_of(call, header), "", header
+        return _key_of(call, header, action), "", header
     try:
         located = loaded.locate(call, named, action)
     except NotFound:
@@ -131,7 +142,7 @@ def _source(call: Call, params: Params, member: str, action: str) -> tuple[Loade
         header = _header(blob)
         if header.key_id != named or header.account_id == call.account_id:
             raise
-        return _key_of(call, header), "", header
+        return _key_of(call, header, action), "", header
     return located.key, located.alias, None
 
 

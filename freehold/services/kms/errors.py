@@ -72,6 +72,7 @@ __all__ = [
     "ValidationException",
     "key_not_found",
     "not_in_this_account",
+    "not_in_this_region",
 ]
 
 
@@ -85,4 +86,13 @@ def not_in_this_account(principal_arn: str, action: str) -> AwsError:
         f"User: {principal_arn} is not authorized to perform: {action} on this resource because the resource does not "
         "exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies "
         "access"
+    )
+
+
+def not_in_this_region(principal_arn: str, action: str) -> AwsError:
+    """What a caller hears of a ciphertext whose key is in another Region."""
+    return AccessDeniedException(
+        f"User: {principal_arn} is not authorized to perform: {action} on the resource associated with this ciphertext "
+        "because the resource does not exist in this Region, no resource-based policies allow access, or a "
+        "resource-based policy explicitly denies access"
     )

@@ -145,13 +145,22 @@ def test_data_keys_and_reencryption_cross_regions(aws: Any, near: Any) -> None:
     assert near.kms.decrypt(CiphertextBlob=moved["CiphertextBlob"])["Plaintext"] == data_key["Plaintext"]
 
 
-def test_a_ciphertext_of_a_key_without_a_replica_here_opens_nowhere_else(aws: Any, near: Any, refused: Any) -> None:
+def test_a_ciphertext_of_a_key_without_a_replica_here_opens_nowhere_else(
+    server: Any, aws: Any, near: Any, refused: Any
+) -> None:
+    """Its owner is told, and nobody else learns that there is such a key."""
+    stranger = server.new_account().in_region(NEAR)
+    other = near.kms.create_key()["KeyMetadata"]["KeyId"]
     for key_id in (primary(aws), aws.kms.create_key()["KeyMetadata"]["KeyId"]):
         blob = aws.kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
-        with refused("InvalidCiphertextException"):
+        with refused("AccessDeniedException", "kms:Decrypt on the resource associated with this ciphertext"):
             near.kms.decrypt(CiphertextBlob=blob)
+        with refused("AccessDeniedException", "kms:ReEncryptFrom"):
+            near.kms.re_encrypt(CiphertextBlob=blob, DestinationKeyId=other)
         with refused("NotFoundException"):
             near.kms.decrypt(CiphertextBlob=blob, KeyId=key_id)
+        with refused("InvalidCiphertextException"):
+            stranger.kms.decrypt(CiphertextBlob=blob)
 
 
 def test_a_region_altered_in_a_ciphertext_doesnt_open_it(aws: Any, near: Any, refused: Any) -> None:
