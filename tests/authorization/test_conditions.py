@@ -296,6 +296,7 @@ EQUALS = [  # operator, wanted, what alone makes it hold
     ("StringEquals", ["*"], {"*"}),
     ("StringEquals", ["${aws:x}"], None),
     ("StringEquals", ["a${$}b"], None),
+    ("StringEquals", ["a", "a${$}b"], None),
     ("StringNotEquals", ["eu"], None),
     ("StringEqualsIfExists", ["eu"], None),
     ("ForAllValues:StringEquals", ["eu"], None),
