@@ -10,9 +10,9 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from freehold.authorization.permission import Permission
+from freehold.services.kms.admission import may_use, usable
 from freehold.services.kms.encrypting import seal
 from freehold.services.kms.errors import ValidationException
-from freehold.services.kms.key_use import may_use, usable
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.stores import backends, checks
 from freehold.services.operation import Params, Result, operation

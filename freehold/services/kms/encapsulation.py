@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from freehold.authorization.permission import Permission
+from freehold.services.kms.admission import may_use, usable_for
 from freehold.services.kms.errors import DryRun, InvalidCiphertext
-from freehold.services.kms.key_use import may_use, usable_for
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.specs import ENCAPSULATE_DECAPSULATE, KeyPair
 from freehold.services.operation import Params, Result, operation

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from freehold.authorization.permission import Permission
+from freehold.services.kms.admission import may_use, usable_for
 from freehold.services.kms.errors import DryRun, ValidationException
-from freehold.services.kms.key_use import may_use, usable_for
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.specs import KEY_AGREEMENT, KeyPair
 from freehold.services.operation import Params, Result, operation

@@ -1,13 +1,15 @@
 """New key material that takes long: made in a thread of its own, so that neither the event loop nor S3 waits for it.
 
 One at a time in each worker: an RSA key of 4,096 bits takes a second or more of a core, and whoever may create keys
-must not take all cores with them. Who asks meanwhile waits; when too many wait, they are asked to come back.
+must not take all cores with them. Who asks meanwhile waits; when too many wait, or too many of one account, they are
+asked to come back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import weakref
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from freehold.app import App
 
 MOST_WAITING: Final = 64
+MOST_OF_AN_ACCOUNT: Final = 16
 
 ThrottlingException = aws_error(
     "ThrottlingException", 400, "Too many RSA keys are being made at the moment. Try again in a few seconds."
@@ -29,21 +32,28 @@ class _Maker:
 
     def __init__(self) -> None:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="freehold-key-making")
-        self.waiting = 0
+        # Who waits, waits here and not in the thread's queue, which a server that stops would have to work off first.
+        self.turn = asyncio.Lock()
+        self.waiting: Counter[str] = Counter()
+        """How many requests of an account wait, by its id."""
 
 
 _makers: weakref.WeakKeyDictionary[App, _Maker] = weakref.WeakKeyDictionary()
 
 
-async def made(app: App, spec: Spec) -> bytes:
-    """New material of `spec`. Raises ThrottlingException when too many wait."""
+async def made(app: App, spec: Spec, account_id: str) -> bytes:
+    """New material of `spec` for a request of an account. Raises ThrottlingException when too many wait."""
     maker = _makers.get(app)
     if maker is None:
         maker = _makers[app] = _Maker()
-    if maker.waiting >= MOST_WAITING:
+    waiting = maker.waiting
+    if waiting[account_id] >= MOST_OF_AN_ACCOUNT or waiting.total() >= MOST_WAITING:
         raise ThrottlingException()
-    maker.waiting += 1
+    waiting[account_id] += 1
     try:
-        return await asyncio.get_running_loop().run_in_executor(maker.thread, spec.make)
+        async with maker.turn:
+            return await asyncio.get_running_loop().run_in_executor(maker.thread, spec.make)
     finally:
-        maker.waiting -= 1
+        waiting[account_id] -= 1
+        if not waiting[account_id]:
+            del waiting[account_id]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from freehold.authorization.permission import Permission
 from freehold.services.kms import key_making, specs
+from freehold.services.kms.admission import may_use, usable
 from freehold.services.kms.encrypting import seal
 from freehold.services.kms.errors import UnsupportedOperation
-from freehold.services.kms.key_use import may_use, usable
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.specs import KeyPair, Spec
 from freehold.services.operation import Params, Result, operation
@@ -55,7 +55,7 @@ def _checked(call: Call, params: Params) -> Spec:
 async def _make_in_a_thread(call: Call, params: Params) -> None:
     spec = _checked(call, params)
     if spec.slow:
-        call.prepared = Made(call.prepared.key, await key_making.made(call.app, spec))
+        call.prepared = Made(call.prepared.key, await key_making.made(call.app, spec, call.account_id))
 
 
 def _generated(call: Call, params: Params) -> tuple[bytes, Result]:

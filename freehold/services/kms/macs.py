@@ -10,8 +10,8 @@ import hmac
 from typing import TYPE_CHECKING, Final
 
 from freehold.authorization.permission import Permission
+from freehold.services.kms.admission import may_use, usable_for
 from freehold.services.kms.errors import DryRun, InvalidMac
-from freehold.services.kms.key_use import may_use, usable_for
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.specs import GENERATE_VERIFY_MAC
 from freehold.services.operation import Params, Result, operation

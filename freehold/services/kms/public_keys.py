@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from freehold.authorization.permission import Permission
 from freehold.services.kms import specs, states
+from freehold.services.kms.admission import may_use
 from freehold.services.kms.errors import UnsupportedOperation
-from freehold.services.kms.key_use import may_use
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.specs import KeyPair
 from freehold.services.operation import Params, Result, operation

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
+from freehold.services.kms.admission import usable_for
 from freehold.services.kms.errors import InvalidCiphertext, ValidationException
-from freehold.services.kms.key_use import usable_for
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.specs import ENCRYPT_DECRYPT, KeyPair
 

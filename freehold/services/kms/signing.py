@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from freehold.authorization.permission import Permission
 from freehold.errors import NotImplementedByFreehold
+from freehold.services.kms.admission import may_use, off_the_loop, usable_for
 from freehold.services.kms.errors import DryRun, InvalidSignature, ValidationException
-from freehold.services.kms.key_use import may_use, off_the_loop, usable_for
 from freehold.services.kms.loaded import LoadedKey
 from freehold.services.kms.specs import SIGN_VERIFY, KeyPair
 from freehold.services.operation import Params, Result, operation

@@ -337,3 +337,21 @@ def test_an_encapsulation_key_is_the_standards(keys: Any) -> None:
     shown = keys.kms.get_public_key(KeyId=keys("ML_KEM_768", ENCAPSULATE))["PublicKey"]
     public = mlkem.MLKEM768PublicKey.from_public_bytes(shown[-1184:])
     assert spki(public) == shown
+
+
+def test_openssl_derives_the_same_secret(keys: Any, tmp_path: Path) -> None:
+    """As in AWS's own walk-through with OpenSSL.
+    https://aws.amazon.com/blogs/security/announcing-aws-kms-elliptic-curve-diffie-hellman-ecdh-support/
+    """
+    key = keys("ECC_NIST_P384", AGREE)
+
+    def openssl(*arguments: str) -> bytes:
+        return subprocess.run(["openssl", *arguments], cwd=tmp_path, check=True, capture_output=True).stdout
+
+    openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out", "own.pem")
+    public = openssl("pkey", "-in", "own.pem", "-pubout", "-outform", "DER")
+    (tmp_path / "kms.der").write_bytes(keys.kms.get_public_key(KeyId=key)["PublicKey"])
+    openssl("pkey", "-pubin", "-inform", "DER", "-in", "kms.der", "-out", "kms.pem")
+    secret = openssl("pkeyutl", "-derive", "-inkey", "own.pem", "-peerkey", "kms.pem")
+    derived = keys.kms.derive_shared_secret(KeyId=key, KeyAgreementAlgorithm="ECDH", PublicKey=public)
+    assert derived["SharedSecret"] == secret

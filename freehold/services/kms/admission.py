@@ -1,4 +1,4 @@
-"""What every use of a key begins with: who may, in which state it is, and what it is for.
+"""Whether a key takes part in an operation: who may use it, in which state it is, and what it is for.
 
 The order of the refusals is AWS's: permissions (by `may_use`, before the handler), state, usage, algorithm, and only
 then what is wrong with the message. A dry run ends after all of them.
