@@ -76,7 +76,7 @@ async def _make_wrapping_key(call: Call, params: Params) -> None:
     key = _importable(call, params, "GetParametersForImport")
     algorithm, wrapping_spec = params["WrappingAlgorithm"], params["WrappingKeySpec"]
     unwrapping.check(algorithm, wrapping_spec, specs.of(key.spec))
-    private_key = await key_making.made(call.app, specs.of(wrapping_spec))
+    private_key = await key_making.made(call.app, specs.of(wrapping_spec), call.account_id)
     token, expires_at = await import_tokens.issue(call.app, key, algorithm, private_key)
     call.prepared = {
         "KeyId": key.arn,

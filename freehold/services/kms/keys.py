@@ -117,7 +117,7 @@ async def _make_material(call: Call, params: Params) -> None:
     spec, _ = specs.chosen(params)
     call.prepared = await keys_in_stores.prepared(call, params)
     if spec.slow and params.get("Origin", "AWS_KMS") == "AWS_KMS":
-        call.prepared = await key_making.made(call.app, spec)
+        call.prepared = await key_making.made(call.app, spec, call.account_id)
 
 
 @operation(
