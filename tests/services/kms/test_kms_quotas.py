@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -138,3 +139,17 @@ def test_no_other_accounts_keys_are_listed_since_none_are_shared(kms: Any, owner
         with pytest.raises(AwsError) as refused:
             kms("ListKeys", Marker="eA", **params)
         assert refused.value.code == "InvalidMarkerException"
+
+
+def test_a_replica_counts_in_its_own_region(kms: Any) -> None:
+    kms.app.settings = SimpleNamespace(regions=("us-east-1", "eu-west-1"))
+    place = (kms.account.account_id, "eu-west-1")
+    key_id = kms("CreateKey", MultiRegion=True)["KeyMetadata"]["KeyId"]
+    kms.write(lambda tx: KEY_COUNTS.put(tx, place, KeyCount(keys=100_000)))
+    with pytest.raises(AwsError) as refused:
+        kms("ReplicateKey", KeyId=key_id, ReplicaRegion="eu-west-1")
+    assert refused.value.code == "LimitExceededException"
+    assert kms("DescribeKey", KeyId=key_id)["KeyMetadata"]["MultiRegionConfiguration"]["ReplicaKeys"] == []
+    kms.write(lambda tx: KEY_COUNTS.put(tx, place, KeyCount(keys=99_999)))
+    assert kms("ReplicateKey", KeyId=key_id, ReplicaRegion="eu-west-1")
+    assert counted(kms) == 1
