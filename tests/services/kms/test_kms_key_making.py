@@ -1,65 +1,125 @@
-"""Slow key material is made one at a time, and no account's requests keep the others' waiting for long."""
+"""Slow key material is made one at a time, off the event loop, and no account keeps the others waiting for long."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from freehold.errors import AwsError
-from freehold.services.kms import key_making
+from freehold.services.kms import key_making, specs
+
+LIMIT = key_making.MOST_OF_AN_ACCOUNT
 
 
-class Parts(SimpleNamespace):
-    __hash__ = object.__hash__  # type: ignore[assignment]
+class Parts:
+    """Stands in for an App, by which the maker is kept."""
+
+
+def spec(make: Callable[[], bytes]) -> Any:
+    found = specs.SPECS["RSA_2048"]
+    return specs.Spec(found.name, found.kind, found.usages, make, found.load, found.accept, slow=True)
+
+
+async def answer(waiting: asyncio.Task[bytes]) -> Any:
+    try:
+        return await waiting
+    except AwsError as error:
+        return error.code
+
+
+def test_material_is_made_one_at_a_time_while_the_loop_goes_on() -> None:
+    going, at_once, most = threading.Event(), 0, 0
+
+    def make() -> bytes:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        assert going.wait(10)
+        at_once -= 1
+        return b"material"
+
+    async def ask() -> list[bytes]:
+        app: Any = Parts()
+        waiting = [asyncio.create_task(key_making.made(app, spec(make), "1")) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        assert not any(one.done() for one in waiting)
+        going.set()
+        return list(await asyncio.gather(*waiting))
+
+    assert asyncio.run(ask()) == [b"material"] * 5
+    assert most == 1
 
 
 def test_requests_beyond_the_limits_are_asked_to_come_back() -> None:
     going = threading.Event()
-    at_once, most_at_once = 0, 0
 
     def make() -> bytes:
-        nonlocal at_once, most_at_once
-        at_once += 1
-        most_at_once = max(most_at_once, at_once)
-        going.wait(10)
-        at_once -= 1
-        return b"made"
+        assert going.wait(10)
+        return b"material"
 
     async def ask() -> dict[str, list[Any]]:
         app: Any = Parts()
-        spec: Any = SimpleNamespace(make=make)
-        accounts = ("1", "2", "3", "4", "5")
-        tasks = [
-            (account, asyncio.create_task(key_making.made(app, spec, account)))
-            for account in accounts
-            for _ in range(key_making.MOST_OF_AN_ACCOUNT + 2)
+        waiting = [
+            (account, asyncio.create_task(key_making.made(app, spec(make), account)))
+            for account in ("1", "2", "3", "4", "5")
+            for _ in range(LIMIT + 2)
         ]
         await asyncio.sleep(0.05)
         going.set()
-        answers: dict[str, list[Any]] = {account: [] for account in accounts}
-        for account, task in tasks:
-            try:
-                answers[account].append(await task)
-            except AwsError as error:
-                answers[account].append(error.code)
-        # All that waited is forgotten: the next one is welcome.
-        answers["1"].append(await key_making.made(app, spec, "1"))
+        answers: dict[str, list[Any]] = {}
+        for account, task in waiting:
+            answers.setdefault(account, []).append(await answer(task))
+        # Who waited is forgotten: the next one is welcome.
+        answers["5"].append(await key_making.made(app, spec(make), "5"))
         return answers
 
     answers = asyncio.run(ask())
-    full = [b"made"] * key_making.MOST_OF_AN_ACCOUNT + ["ThrottlingException"] * 2
-    assert answers["2"] == answers["3"] == answers["4"] == full
-    assert answers["1"] == [*full, b"made"]
-    # What all accounts together may have waiting was reached by then.
-    assert set(answers["5"]) == {"ThrottlingException"}
-    assert most_at_once == 1
+    full = [b"material"] * LIMIT + ["ThrottlingException"] * 2
+    assert [answers[account] for account in ("1", "2", "3", "4")] == [full] * 4
+    # By then, all accounts together had as many waiting as there may be.
+    assert LIMIT * 4 == key_making.MOST_WAITING
+    assert answers["5"] == ["ThrottlingException"] * (LIMIT + 2) + [b"material"]
 
 
-@pytest.mark.parametrize("limit", [key_making.MOST_OF_AN_ACCOUNT, key_making.MOST_WAITING])
-def test_the_limits_leave_room_for_others(limit: int) -> None:
-    assert 0 < limit
-    assert key_making.MOST_OF_AN_ACCOUNT * 2 <= key_making.MOST_WAITING
+def test_a_failure_takes_nobodys_place() -> None:
+    def fail() -> bytes:
+        raise RuntimeError("no material")
+
+    async def ask() -> None:
+        app: Any = Parts()
+        for _ in range(key_making.MOST_WAITING + 1):
+            with pytest.raises(RuntimeError):
+                await key_making.made(app, spec(fail), "1")
+
+    asyncio.run(ask())
+
+
+def test_who_gave_up_waiting_is_not_worked_for() -> None:
+    """A server that stops is not held up by keys that nobody waits for any more."""
+    going, made = threading.Event(), 0
+
+    def make() -> bytes:
+        nonlocal made
+        made += 1
+        assert going.wait(10)
+        return b"material"
+
+    async def ask() -> bytes:
+        app: Any = Parts()
+        waiting = [asyncio.create_task(key_making.made(app, spec(make), "1")) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        for one in waiting[1:]:
+            one.cancel()
+        going.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(one.cancelled() for one in waiting[1:])
+        # Their places are free again.
+        await asyncio.gather(*(key_making.made(app, spec(lambda: b""), "1") for _ in range(LIMIT)))
+        return await waiting[0]
+
+    assert asyncio.run(ask()) == b"material"
+    assert made == 1
