@@ -51,7 +51,8 @@ def attempt(settings: Settings, bucket: str, key: str) -> Attempt:
                 try:
                     open_message(sealer.open(material.sealed, bound), kept.wrapped, context)
                     recovered = True
-                except IntegrityError:
+                except (IntegrityError, ValueError):
+                    # Another key's, or material that is no backing key: an HMAC key, a key pair.
                     continue
             return Attempt(tried, recovered)
         finally:

@@ -6,15 +6,19 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kms_wrapping import FOR_EVER, wrapped
 
 import freehold.testing
+from freehold.cli import erasure
+from freehold.config import Settings
 
 HOME, FAR = "us-east-1", "eu-west-1"
 OAEP = "RSAES_OAEP_SHA_256"
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +147,41 @@ def test_the_trail_has_each_import_and_neither_token_nor_material(aws: Any) -> N
     }
     for name in ("ImportKeyMaterial", "DeleteImportedKeyMaterial"):
         assert found[name]["additionalEventData"] == {"keyMaterialId": answer["KeyMaterialId"]}
+
+
+# --- what it protects -------------------------------------------------------------------------------------------------
+
+
+def test_an_object_is_as_readable_as_its_keys_material_is_there(tmp_path: Path) -> None:
+    """Without the material the root key and the whole directory don't open it; with the same material it's back."""
+    material = os.urandom(32)
+    with freehold.testing.server(tmp_path) as own:
+        aws = own.account
+        key_id = new_key(aws)
+        bring(aws, key_id, material)
+        aws.kms.create_key(KeySpec="HMAC_512", KeyUsage="GENERATE_VERIFY_MAC")
+        aws.s3.create_bucket(Bucket="kept")
+        aws.s3.put_object(
+            Bucket="kept", Key="object", Body=b"content", ServerSideEncryption="aws:kms", SSEKMSKeyId=key_id
+        )
+
+        def recoverable() -> bool:
+            own.stop()
+            found = erasure.attempt(Settings(data=own.data, root_key=own.root_key), "kept", "object")
+            own.start()
+            return found.recovered
+
+        assert recoverable()
+        aws.kms.delete_imported_key_material(KeyId=key_id)
+        with pytest.raises(aws.s3.exceptions.ClientError, match="pending import"):
+            aws.s3.get_object(Bucket="kept", Key="object")
+        assert not recoverable()
+        bring(aws, key_id, material, ExpirationModel="KEY_MATERIAL_EXPIRES", ValidTo=datetime.now(UTC) + HOUR)
+        assert aws.s3.get_object(Bucket="kept", Key="object")["Body"].read() == b"content"
+        own.advance(hours=2)
+        with pytest.raises(aws.s3.exceptions.ClientError, match="pending import"):
+            aws.s3.get_object(Bucket="kept", Key="object")
+        assert not recoverable()
 
 
 # --- multi-Region keys ------------------------------------------------------------------------------------------------
