@@ -436,3 +436,22 @@ def test_an_answer_for_an_attested_recipient_is_refused_with_the_reason(
 ) -> None:
     with refused("NotImplemented", "Recipient", "attestation documents are not verified here"):
         getattr(keys.kms, call)(**params, Recipient=RECIPIENT)
+
+
+def test_another_account_uses_a_key_as_its_policy_says(keys: Any, freehold_server: Any, refused: Any) -> None:
+    other = freehold_server.new_account()
+    key = keys.kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    asked = {"Message": b"m", "SigningAlgorithm": "ECDSA_SHA_256"}
+    with refused(DENIED):
+        other.kms.sign(KeyId=key, **asked)
+    policy = json.loads(keys.kms.get_key_policy(KeyId=key)["Policy"])
+    allowed = {"Effect": "Allow", "Action": ["kms:Sign", "kms:GetPublicKey"], "Resource": "*"}
+    policy["Statement"].append({**allowed, "Principal": {"AWS": f"arn:aws:iam::{other.account_id}:root"}})
+    keys.kms.put_key_policy(KeyId=key, Policy=json.dumps(policy))
+    signature = other.kms.sign(KeyId=key, **asked)["Signature"]
+    assert other.kms.get_public_key(KeyId=key)["KeyId"] == key
+    assert keys.kms.verify(KeyId=key, Signature=signature, **asked)["SignatureValid"]
+    with refused(DENIED):
+        other.kms.verify(KeyId=key, Signature=signature, **asked)
+    with refused("NotFoundException"):
+        other.kms.sign(KeyId=key.rpartition("/")[2], **asked)
