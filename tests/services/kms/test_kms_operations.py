@@ -19,7 +19,8 @@ def test_each_served_operation_on_a_key_has_its_row_in_the_state_table() -> None
     operations.load("kms")
     served = {name.removeprefix("kms.") for name in operations.REGISTRY if name.startswith("kms.")}
     without_a_key = {"CreateKey", "GenerateRandom", "ListKeys", "ListRetirableGrants"}
-    assert served - without_a_key == set(states.TABLE)
+    on_stores = {name for name in served if name.endswith(("CustomKeyStore", "CustomKeyStores"))}
+    assert served - without_a_key - on_stores == set(states.TABLE)
 
 
 def test_members_that_are_refused_are_members() -> None:

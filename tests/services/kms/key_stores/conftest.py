@@ -10,7 +10,7 @@ from stores_in_use import connected, new_store
 
 from freehold.testing import Principal, Server, server
 
-TOKENS = 24
+TOKENS = 40
 
 
 @pytest.fixture(scope="session")
