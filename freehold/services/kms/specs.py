@@ -42,6 +42,7 @@ MEMBERS: Final = {
 """Usage -> where `KeyMetadata` and `GetPublicKey` show the algorithms."""
 
 _PUBLIC_EXPONENT: Final = 65537
+_NO_PKCS8: Final = "The key material is not a private key in PKCS #8 DER form."
 
 
 class KeyPair:
@@ -98,12 +99,23 @@ def _load_pair(raw: bytes) -> KeyPair:
     return KeyPair(serialization.load_der_private_key(raw, None, unsafe_skip_rsa_key_validation=True))
 
 
+def _is_private_key_info(der: bytes) -> bool:
+    """Whether a DER private key, of whichever form, is PKCS #8: a version, then the algorithm's SEQUENCE.
+
+    PKCS #1 has an INTEGER in that place, SEC 1 an OCTET STRING; AWS takes neither.
+    """
+    at = 2 + (der[1] & 0x7F if der[1] & 0x80 else 0)
+    return der[at : at + 2] == b"\x02\x01" and der[at + 3 : at + 4] == b"\x30"
+
+
 def _accept_private(raw: bytes, fits: Callable[[Any], bool], wanted: str) -> bytes:
     try:
         # RSA keys are checked below, once it's known that they have the right length.
         key = serialization.load_der_private_key(raw, None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise InvalidMaterial("The key material is not a private key in PKCS #8 DER form.") from None
+        raise InvalidMaterial(_NO_PKCS8) from None
+    if not _is_private_key_info(raw):
+        raise InvalidMaterial(_NO_PKCS8)
     if not fits(key):
         raise InvalidMaterial(f"The key material is not {wanted}.")
     if isinstance(key, rsa.RSAPrivateKey):

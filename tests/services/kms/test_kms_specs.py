@@ -134,6 +134,30 @@ def test_an_rsa_key_whose_numbers_do_not_belong_together_is_not_accepted() -> No
         specs.SPECS["RSA_2048"].accept(wrong)
 
 
+def test_keys_in_another_form_than_pkcs_8_are_not_accepted() -> None:
+    older = serialization.PrivateFormat.TraditionalOpenSSL
+    for name, key in (
+        ("ECC_NIST_P256", ec.generate_private_key(ec.SECP256R1())),
+        ("RSA_2048", rsa.generate_private_key(65537, 2048)),
+    ):
+        assert specs.SPECS[name].accept(_pkcs8(key)) == _pkcs8(key)
+        with pytest.raises(specs.InvalidMaterial, match="PKCS #8"):
+            specs.SPECS[name].accept(_pkcs8(key, form=older))
+
+
+def test_a_private_key_with_anothers_public_key_or_no_number_of_the_curve_is_not_accepted() -> None:
+    key, other = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    point = (serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    number = key.private_numbers().private_value.to_bytes(32, "big")
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    wrong = [_pkcs8(key).replace(key.public_key().public_bytes(*point), other.public_key().public_bytes(*point))]
+    wrong += [_pkcs8(key).replace(number, value.to_bytes(32, "big")) for value in (0, order, order + 1)]
+    for one in wrong:
+        assert one != _pkcs8(key)
+        with pytest.raises(specs.InvalidMaterial):
+            specs.SPECS["ECC_NIST_P256"].accept(one)
+
+
 def test_encrypted_keys_and_public_keys_are_not_accepted() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
