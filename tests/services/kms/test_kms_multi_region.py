@@ -502,3 +502,51 @@ def test_of_many_who_replicate_at_once_one_makes_the_replica(aws: Any, near: Any
         outcomes = sorted(pool.map(attempt, range(6)))
     assert outcomes == ["AlreadyExistsException"] * 5 + ["made"]
     assert len(described(near, key_id)["MultiRegionConfiguration"]["ReplicaKeys"]) == 1
+
+
+# --- other accounts ---------------------------------------------------------------------------------------------------
+
+
+def test_another_account_uses_a_related_key_only_where_that_keys_own_policy_lets_it(
+    server: Any, aws: Any, near: Any, refused: Any
+) -> None:
+    guest = server.new_account()
+    open_to_guest = policy(
+        *({"Principal": {"AWS": f"arn:aws:iam::{one.account_id}:root"}, **statement("kms:*")} for one in (aws, guest))
+    )
+    key_id = primary(aws, NEAR, Policy=json.dumps(open_to_guest))
+    blob = near.kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
+    assert guest.kms.decrypt(CiphertextBlob=blob)["KeyId"] == arn(aws, HOME, key_id)
+    with refused("AccessDeniedException"):
+        guest.in_region(NEAR).kms.decrypt(CiphertextBlob=blob)
+    for name, params in (("replicate_key", {"ReplicaRegion": FAR}), ("update_primary_region", {"PrimaryRegion": NEAR})):
+        with refused("AccessDeniedException"):
+            getattr(guest.kms, name)(KeyId=arn(aws, HOME, key_id), **params)
+    near.kms.put_key_policy(KeyId=key_id, Policy=json.dumps(open_to_guest))
+    aws.kms.disable_key(KeyId=key_id)
+    assert guest.in_region(NEAR).kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"text"
+
+
+def test_a_grant_holds_in_its_own_region_alone(aws: Any, near: Any, refused: Any) -> None:
+    key_id = primary(aws, NEAR)
+    blob = aws.kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
+    user = aws.new_user("user")
+    token = aws.kms.create_grant(
+        KeyId=key_id, GranteePrincipal=f"arn:aws:iam::{aws.account_id}:user/user", Operations=["Decrypt"]
+    )["GrantToken"]
+    assert user.kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"text"
+    with refused("AccessDeniedException"):
+        user.in_region(NEAR).kms.decrypt(CiphertextBlob=blob)
+    with refused("AccessDeniedException"):
+        user.in_region(NEAR).kms.decrypt(CiphertextBlob=blob, GrantTokens=[token])
+
+
+def test_a_region_that_policies_keep_closed_gets_no_replica(aws: Any, refused: Any) -> None:
+    key_id = primary(aws)
+    elsewhere = {"StringNotEquals": {"aws:RequestedRegion": HOME}}
+    user = aws.new_user("user", policy(statement("kms:*"), {**statement("*", Condition=elsewhere), "Effect": "Deny"}))
+    with refused("AccessDeniedException", "kms:CreateKey", "explicit deny"):
+        user.kms.replicate_key(KeyId=key_id, ReplicaRegion=NEAR)
+    aws.kms.replicate_key(KeyId=key_id, ReplicaRegion=NEAR)
+    with refused("AccessDeniedException", arn(aws, NEAR, key_id), "explicit deny"):
+        user.kms.update_primary_region(KeyId=key_id, PrimaryRegion=NEAR)
