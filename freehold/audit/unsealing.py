@@ -42,6 +42,11 @@ def another_root_key(fingerprint: str, number: int, at: float, region: str) -> b
     return _event("RotateRootKey", at, region, additionalEventData=told)
 
 
+def resealed(materials: int, secrets: int, at: float, region: str) -> bytes:
+    """That key material was sealed anew, by whoever had the root key and the directory."""
+    return _event("ResealKeyMaterial", at, region, additionalEventData={"materials": materials, "secrets": secrets})
+
+
 def _event(name: str, at: float, region: str, **more: Any) -> bytes:
     return orjson.dumps(
         {

@@ -43,7 +43,7 @@ def attempt(settings: Settings, bucket: str, key: str) -> Attempt:
                 raise LookupError(f"there is no object {bucket}/{key}")
             kept = found.encryption
             context = encryption_context(bucket, key, kept.bucket_key, kept.context)
-            sealer = Sealer(root_key.sealing_key("kms"))
+            sealer = Sealer(root_key.sealing_key("kms"), root_key.former_keys("kms"))
             tried, recovered = 0, False
             for (region, key_id, number), material in MATERIALS.scan(reader):
                 tried += 1

@@ -11,7 +11,8 @@ import typer
 from freehold.cli import custody as cli_custody
 from freehold.cli.account import CaBundle, Endpoint, Json, Profile
 from freehold.cli.custody import SecretFd, SecretFile, SharesTo, With
-from freehold.cli.output import print_json, say
+from freehold.cli.deployment import Data, RootKeyFile, settings_of
+from freehold.cli.output import Problem, print_json, say
 
 app = typer.Typer(help="The root key (operator).", no_args_is_help=True)
 
@@ -114,6 +115,66 @@ def confirm_shares(
     shares = _shares_given_back(None)
     done = called(client.confirm_root_key_shares, ConfirmationId=confirmation_id, Shares=shares)
     _tell(done, as_json=as_json)
+
+
+@app.command("reseal")
+def reseal(
+    data: Data = None, root_key: RootKeyFile = None, secret_file: SecretFile = None, as_json: Json = False
+) -> None:
+    """Seal all KMS key material of a stopped deployment anew, under another sealing key of its keyring.
+
+    Whoever knew the former keyring doesn't open the key material of later copies. Needs the root key, as a start does.
+
+    Example: freehold root-key reseal --data ./data
+    """
+    import time
+
+    from freehold.audit import chain, unsealing
+    from freehold.config import DEFAULT_REGION
+    from freehold.crypto.aead import IntegrityError, Sealer
+    from freehold.custody.errors import CustodyError
+    from freehold.custody.mark import record_of
+    from freehold.custody.opening import replace_keyring
+    from freehold.services.kms import resealing
+    from freehold.storage.counters import SharedCounters
+    from freehold.storage.database import CannotOpen
+    from freehold.storage.locks import DirectoryHeld, hold_directory
+    from freehold.storage.records import CorruptRecord, StorageFull, Transaction
+    from freehold.storage.sqlite import SqliteRecords
+
+    settings = settings_of(data, root_key, secret_file)
+    purpose = resealing.PURPOSE
+    try:
+        record = record_of(settings.data)
+        if record is None:
+            raise Problem("this deployment has no keyring yet; run first: freehold root-key rotate")
+        with hold_directory(settings.data):
+            access = cli_custody.access(settings)
+            keyring = replace_keyring(settings.data, record, access, lambda present: present.with_new_key(purpose))
+            pages, sealer = keyring.sealing_key("pages"), Sealer(keyring.sealing_key("records"))
+            records = SqliteRecords(settings.data, pages, sealer, SharedCounters())
+            try:
+                kms = Sealer(keyring.sealing_key(purpose), keyring.former_keys(purpose))
+
+                def work(tx: Transaction) -> resealing.Resealed:
+                    done, now = resealing.reseal(tx, kms), time.time()
+                    event = unsealing.resealed(done.materials, done.secrets, now, DEFAULT_REGION)
+                    chain.append(tx, [event], int(now * 1_000_000))
+                    return done
+
+                done = records.submit(work).result()
+                # No copy under the former key is left in the log.
+                records.purge()
+            finally:
+                records.close()
+    except (CustodyError, CannotOpen, CorruptRecord, StorageFull, DirectoryHeld, OSError) as error:
+        raise Problem(str(error)) from None
+    except IntegrityError:
+        raise Problem("some key material is damaged; nothing was sealed anew (freehold verify)") from None
+    if as_json:
+        print_json({"materials": done.materials, "secrets": done.secrets})
+    else:
+        say(f"Sealed anew: {done.materials} versions of KMS keys, {done.secrets} secrets of key stores.")
 
 
 def _rotate(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from itertools import count
 from typing import Final
@@ -43,18 +43,20 @@ class IntegrityError(Exception):
 class Sealer:
     """AES-256-GCM under keys derived from `key` (32 bytes) and a random salt. Safe to share between threads.
 
+    What was sealed under one of the `former` keys opens too; the commitment says which it was.
+
     A salt, and the key derived from it, belongs to one process and serves at most `MESSAGES_PER_SALT` messages. Each
     nonce is that key's message counter (4 bytes) followed by 8 random bytes: the counter makes it unique, the random
     part keeps it so where a process image is resumed twice (a cloned virtual machine). After a fork the child starts
     a salt of its own.
     """
 
-    __slots__ = ("__weakref__", "_epoch", "_held", "_held_before", "_key")
+    __slots__ = ("__weakref__", "_epoch", "_held", "_held_before", "_keys")
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) != 32:
+    def __init__(self, key: bytes, former: Sequence[bytes] = ()) -> None:
+        self._keys = (bytes(key), *map(bytes, former))
+        if any(len(each) != 32 for each in self._keys):
             raise ValueError("a sealing key has 32 bytes")
-        self._key = bytes(key)
         # Derived keys by version, salt and commitment as they stand (in the open) before each value: one look-up finds
         # the key and proves the commitment. In two generations: only what was not used for a whole one is forgotten.
         self._held: dict[bytes, Seal] = {}
@@ -87,9 +89,10 @@ class Sealer:
         except (InvalidTag, ValueError):
             raise IntegrityError("a sealed value was altered, or belongs elsewhere") from None
 
-    def _derive(self, salt: bytes) -> tuple[bytes, AESGCM]:
+    @staticmethod
+    def _derive(key: bytes, salt: bytes) -> tuple[bytes, AESGCM]:
         """(commitment, cipher) for a salt: one block of HKDF-Expand gives both."""
-        derived = HKDFExpand(SHA512(), 64, _INFO + salt).derive(self._key)
+        derived = HKDFExpand(SHA512(), 64, _INFO + salt).derive(key)
         return derived[32:], AESGCM(derived[:32])
 
     def _find(self, blob: bytes) -> Seal:
@@ -98,13 +101,17 @@ class Sealer:
         prefix = bytes(blob[:_PREFIX_BYTES])
         decrypt = self._held_before.get(prefix)
         if decrypt is None:
-            commitment, cipher = self._derive(prefix[1:17])
-            # A salt that was never used here would only push out those that were.
-            if not compare_digest(prefix[17:], commitment):
-                raise IntegrityError("not a value sealed under this key")
-            decrypt = cipher.decrypt
+            decrypt = self._decrypt_of(prefix)
         self._hold(prefix, decrypt)
         return decrypt
+
+    def _decrypt_of(self, prefix: bytes) -> Seal:
+        for key in self._keys:
+            commitment, cipher = self._derive(key, prefix[1:17])
+            if compare_digest(prefix[17:], commitment):
+                return cipher.decrypt
+        # Not held: a salt that was never used here would only push out those that were.
+        raise IntegrityError("not a value sealed under this key")
 
     def _hold(self, prefix: bytes, decrypt: Seal) -> None:
         if len(self._held) >= _HELD_KEYS:
@@ -114,7 +121,7 @@ class Sealer:
 
     def _new_epoch(self) -> tuple[Callable[[], int], Seal, bytes]:
         salt = os.urandom(_SALT_BYTES)
-        commitment, cipher = self._derive(salt)
+        commitment, cipher = self._derive(self._keys[0], salt)
         prefix = bytes((VERSION,)) + salt + commitment
         self._hold(prefix, cipher.decrypt)
         # A C iterator's next() is one step under the interpreter lock: no two threads get the same number.

@@ -38,6 +38,10 @@ class SealingKeys(Protocol):
         """32 bytes for one purpose ("records", "tokens", "audit" …), the same at every call."""
         ...
 
+    def former_keys(self, purpose: str) -> list[bytes]:
+        """Under what older values of the purpose may be sealed still; mostly nothing."""
+        ...
+
     def fingerprint(self) -> str:
         """A name for the root key that is safe to show and to store."""
         ...
@@ -125,6 +129,10 @@ class RootKey:
     def sealing_key(self, purpose: str) -> bytes:
         """HKDF-SHA256 of the root key for one purpose: 32 bytes."""
         return self._derive(b"freehold sealing key v1\x00" + purpose.encode(), _KEY_BYTES)
+
+    def former_keys(self, purpose: str) -> list[bytes]:
+        """None: a root key's own sealing keys are never replaced."""
+        return []
 
     def fingerprint(self) -> str:
         """32 hexadecimal digits derived from the key, from which it can't be found."""

@@ -80,17 +80,8 @@ class Keyring:
         """The fingerprint of the root key that opened this keyring."""
         return self._fingerprint
 
-    def under(self, fingerprint: str) -> Keyring:
-        """The same keys, under another root key."""
-        return Keyring(self._content, fingerprint)
-
     def with_new_key(self, purpose: str) -> Keyring:
         """A further sealing key for a purpose; the one until now becomes a former one."""
         present = self._content.replaced.get(purpose) or [self._base.sealing_key(purpose)]
         replaced = {**self._content.replaced, purpose: [secrets.token_bytes(_KEY_BYTES), *present]}
-        return Keyring(_Content(self._content.base, replaced), self._fingerprint)
-
-    def without_former_keys(self, purpose: str) -> Keyring:
-        """What was sealed under a former key of this purpose doesn't open any more."""
-        replaced = {**self._content.replaced, purpose: self._content.replaced[purpose][:1]}
         return Keyring(_Content(self._content.base, replaced), self._fingerprint)

@@ -62,3 +62,17 @@ def put_under(
     if then is not None:
         then()
     return head
+
+
+def replace_keyring(directory: Path, record: Record, access: Access, change: Callable[[Keyring], Keyring]) -> Keyring:
+    """Put another keyring in the place of a record's, under the same root key, durably. Raises CustodyError.
+
+    For a directory that no server holds: one that runs would go on with the former keyring.
+    """
+    root_key = provider(record.head.kind).obtain(record.head, access)
+    keyring = change(record.open(root_key))
+    try:
+        Record.make(record.head, root_key, keyring).write(directory)
+    except OSError as error:
+        raise CustodyError(f"the custody file cannot be written in {directory}: {error.strerror}") from None
+    return keyring

@@ -26,7 +26,7 @@ def sealer(app: App) -> Sealer:
     """What seals key material and grant tokens in this deployment."""
     held = _sealers.get(app)
     if held is None:
-        held = _sealers[app] = Sealer(app.root_key.sealing_key("kms"))
+        held = _sealers[app] = Sealer(app.root_key.sealing_key("kms"), app.root_key.former_keys("kms"))
     return held
 
 

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 
 def sealed(app: App, store: CustomKeyStore, secret: str) -> bytes:
-    return material.sealer(app).seal(secret.encode(), _bound_to(store))
+    return material.sealer(app).seal(secret.encode(), bound_to(store))
 
 
 def opened(app: App, store: CustomKeyStore) -> str:
     """Raises KMSInternalException where it isn't what was sealed for this store."""
     try:
-        return material.sealer(app).open(store.sealed_secret, _bound_to(store)).decode()
+        return material.sealer(app).open(store.sealed_secret, bound_to(store)).decode()
     except IntegrityError:
         raise KmsInternal("The custom key store's secret cannot be read.") from None
 
 
-def _bound_to(store: CustomKeyStore) -> bytes:
+def bound_to(store: CustomKeyStore) -> bytes:
+    """What seals a store's secret: its associated data."""
     return f"freehold kms custom key store v1\0{store.region}\0{store.store_id}".encode()
