@@ -61,12 +61,27 @@ def rotate_due(app: App, tx: Transaction) -> None:
             continue
         # However long nobody looked, one rotation is enough; the next is on the schedule's own days.
         period = key.rotation_period_days * _DAY_SECONDS
+        before = key.material_id
         material.add(app, tx, key, round(now, 3), "AUTOMATIC")
         key.next_rotation_at += (int((now - key.next_rotation_at) // period) + 1) * period
         resume(tx, key)
         multi_region.synchronize(app, tx, key)
         records.save(tx, key)
-        service_events.tell(app, tx, "RotateKey", key)
+        _tell(app, tx, key, before, "AUTOMATIC")
+
+
+def _tell(app: App, tx: Transaction, key: Key, before: str, kind: str) -> None:
+    """The event of a rotation that is done.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/ct-rotatekey.html
+    """
+    details = {
+        "rotationType": kind,
+        "keyOrigin": key.origin,
+        "previousKeyMaterialId": before,
+        "currentKeyMaterialId": key.material_id,
+    }
+    service_events.tell(app, tx, "RotateKey", key, details=details)
 
 
 def _rotatable(call: Call, params: Params, operation_name: str) -> Key:
@@ -98,12 +113,14 @@ def rotate_key_on_demand(call: Call, params: Params) -> Result:
     if key.rotation_period_days and key.next_rotation_at - now < _NO_ROTATION_BEFORE_SCHEDULED_SECONDS:
         raise Conflict(f"An automatic rotation of {key.arn} is in progress or about to begin; try again after it.")
     key.on_demand_rotations += 1
+    before = key.material_id
     if key.origin == imported.EXTERNAL:
         imported.rotate(call.app, call.tx, key, list(multi_region.related(call.tx, key)), now)
     else:
         material.add(call.app, call.tx, key, round(now, 3), "ON_DEMAND")
     multi_region.synchronize(call.app, call.tx, key)
     records.save(call.tx, key)
+    _tell(call.app, call.tx, key, before, "ON_DEMAND")
     return {"KeyId": key.arn}
 
 

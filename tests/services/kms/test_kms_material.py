@@ -107,7 +107,13 @@ def test_the_schedule_rotates_by_the_clock_and_on_demand_leaves_it_alone(kms: An
     kms.sweep()
     types = [one["RotationType"] for one in kms("ListKeyRotations", KeyId=key_id)["Rotations"]]
     assert types == ["ON_DEMAND", "AUTOMATIC"]
-    assert [event["eventName"] for event in kms.events] == ["RotateKey"]
+    told = [(event["eventName"], event["serviceEventDetails"]) for event in kms.events]
+    assert [(name, details["rotationType"]) for name, details in told] == [
+        ("RotateKey", "ON_DEMAND"),
+        ("RotateKey", "AUTOMATIC"),
+    ]
+    assert told[1][1]["previousKeyMaterialId"] == told[0][1]["currentKeyMaterialId"]
+    assert told[0][1]["keyOrigin"] == "AWS_KMS"
     status = kms("GetKeyRotationStatus", KeyId=key_id)
     assert (status["NextRotationDate"] - due).days == 90
 
@@ -181,7 +187,7 @@ def test_a_deleted_keys_material_is_in_no_file_and_opens_nothing(kms: Any, key_i
     with pytest.raises(AwsError) as refused:
         kms("Decrypt", CiphertextBlob=blob)
     assert refused.value.code == "NotFoundException"
-    (event,) = kms.events
+    event = kms.events[-1]
     assert (event["eventName"], event["recipientAccountId"]) == ("DeleteKey", kms.account.account_id)
     assert event["resources"][0]["ARN"].endswith(key_id)
 
