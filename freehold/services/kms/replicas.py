@@ -191,7 +191,9 @@ def update_primary_region(call: Call, params: Params) -> None:
     region = params["PrimaryRegion"]
     if region == primary.region:
         raise UnsupportedOperation(f"{primary.arn} is the primary key already.")
-    replica = records.key_at(call.tx, region, primary.key_id) if region in primary.replica_regions else None
+    # Nobody could reach a primary key in a Region that isn't served any more.
+    reached = region in primary.replica_regions and region in call.app.settings.regions
+    replica = records.key_at(call.tx, region, primary.key_id) if reached else None
     if replica is None or 0 < replica.deletion_at <= call.app.clock.now_seconds():
         raise key_not_found(_arn_in(primary, region))
     states.admit("UpdatePrimaryRegion", replica)

@@ -176,3 +176,19 @@ def test_related_keys_agree_after_any_history(kms: Any, seed: int) -> None:
         history.check()
         history.use(chance)
     assert done > 10
+
+
+def test_a_primary_never_goes_where_nobody_reaches_it(kms: Any) -> None:
+    """A Region that the server doesn't serve any more: its replica is there, and can't become the primary."""
+    history = History(kms)
+    history.on("ReplicateKey", REGIONS[0], ReplicaRegion=REGIONS[1])
+    kms.app.settings = SimpleNamespace(regions=REGIONS[:1])
+    with pytest.raises(AwsError) as refused:
+        history.on("UpdatePrimaryRegion", REGIONS[0], PrimaryRegion=REGIONS[1])
+    assert refused.value.code == "NotFoundException"
+    with pytest.raises(AwsError) as refused:
+        history.on("ReplicateKey", REGIONS[0], ReplicaRegion=REGIONS[2])
+    assert refused.value.code == "UnsupportedOperationException"
+    history.on("RotateKeyOnDemand", REGIONS[0])
+    history.rotations, history.states[REGIONS[1]] = 1, "Enabled"
+    history.check()

@@ -33,3 +33,25 @@ def test_what_one_worker_changes_holds_in_the_others_at_once(refused: Any) -> No
             for client in users:
                 with refused("AccessDeniedException"):
                     client.encrypt(KeyId=key, Plaintext=b"text")
+
+
+def test_what_related_keys_share_is_the_same_in_every_worker_and_region_at_once() -> None:
+    regions = ("us-east-1", "eu-west-1")
+    with freehold.testing.server(workers=2, regions=regions) as server:
+        aws = server.new_account()
+        key = aws.kms.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+        aws.kms.replicate_key(KeyId=key, ReplicaRegion=regions[1])
+        clients = {region: [aws.in_region(region).client("kms") for _ in range(8)] for region in regions}
+        for number in range(6):
+            here, there = regions[number % 2], regions[(number + 1) % 2]
+            clients[here][number].rotate_key_on_demand(KeyId=key)
+            blob = clients[here][-number].encrypt(KeyId=key, Plaintext=b"text")
+            current = clients[here][0].describe_key(KeyId=key)["KeyMetadata"]["CurrentKeyMaterialId"]
+            for client in clients[there]:
+                opened = client.decrypt(CiphertextBlob=blob["CiphertextBlob"])
+                assert (opened["Plaintext"], opened["KeyMaterialId"]) == (b"text", current)
+                assert client.describe_key(KeyId=key)["KeyMetadata"]["CurrentKeyMaterialId"] == current
+            clients[here][number].update_primary_region(KeyId=key, PrimaryRegion=there)
+            for client in (*clients[here], *clients[there]):
+                relation = client.describe_key(KeyId=key)["KeyMetadata"]["MultiRegionConfiguration"]
+                assert relation["PrimaryKey"]["Region"] == there
