@@ -58,6 +58,8 @@ class Settings:
     """`https://HOST[:PORT]` under which others reach this server: the base of issuers of outbound tokens."""
     hsm_tokens: tuple[tuple[str, str], ...] = ()
     """Tokens for custom key stores: (cluster id, PKCS#11 URI), see docs/key-stores.md."""
+    hsm_timeout_milliseconds: int = 5_000
+    """How long one call of a token may take."""
     xks_resolve: tuple[tuple[str, str, int], ...] = ()
     """Where external key store proxies are really reached: (host, address, port). Such an address alone may be inside
     one's own network."""

@@ -170,6 +170,7 @@ def serve(
         Path | None, typer.Option(help="Authorities (PEM) of identity providers' certificates.", metavar="FILE")
     ] = None,
     hsm: key_stores.Hsm = None,
+    hsm_timeout_ms: key_stores.HsmTimeout = 5_000,
     xks_resolve: key_stores.XksResolve = None,
     xks_ca: key_stores.XksCa = None,
     xks_timeout_ms: key_stores.XksTimeout = 250,
@@ -217,7 +218,7 @@ def serve(
         issuers=_issuers(issuer or []),
         issuer_ca=None if issuer_ca is None else issuer_ca.absolute(),
         public_url="" if public_url is None else _public_url(public_url),
-        **key_stores.settings(hsm, xks_resolve, xks_ca, xks_timeout_ms),
+        **key_stores.settings(hsm, xks_resolve, xks_ca, hsm_timeout_ms, xks_timeout_ms),
     )
 
     def ready(endpoint: str, sealed: bool) -> None:

@@ -18,6 +18,9 @@ Hsm = Annotated[
         metavar="CLUSTER-ID=URI",
     ),
 ]
+HsmTimeout = Annotated[
+    int, typer.Option(help="How long one call of a token may take, in milliseconds.", min=100, max=60_000)
+]
 XksResolve = Annotated[
     list[str] | None,
     typer.Option(
@@ -32,7 +35,11 @@ XksTimeout = Annotated[
 
 
 def settings(
-    hsm: list[str] | None, xks_resolve: list[str] | None, xks_ca: Path | None, xks_timeout_ms: int
+    hsm: list[str] | None,
+    xks_resolve: list[str] | None,
+    xks_ca: Path | None,
+    hsm_timeout_ms: int = 5_000,
+    xks_timeout_ms: int = 250,
 ) -> dict[str, Any]:
     """What the options say, as members of `Settings`."""
     from freehold.services.kms.stores.configuration import BadConfiguration, hsm_setting, resolve_setting
@@ -50,6 +57,7 @@ def settings(
         raise Problem(f"--xks-ca: there is no file {xks_ca}")
     return {
         "hsm_tokens": tokens,
+        "hsm_timeout_milliseconds": hsm_timeout_ms,
         "xks_resolve": places,
         "xks_ca": None if xks_ca is None else xks_ca.absolute(),
         "xks_timeout_milliseconds": xks_timeout_ms,

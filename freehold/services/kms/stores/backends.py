@@ -28,16 +28,14 @@ if TYPE_CHECKING:
     from freehold.app import App
     from freehold.services.call import Call, Elsewhere
     from freehold.services.kms.loaded import LoadedKey
-    from freehold.services.kms.stores.pkcs11 import Token
+    from freehold.services.kms.stores.pkcs11 import Library, Token
     from freehold.services.kms.stores.xks_client import Client
     from freehold.storage.records import Transaction
 
 log = logging.getLogger("freehold")
 
-HSM_SECONDS: Final = 5.0
-"""How long one call of a token may take."""
-CALL_SECONDS: Final = 12.0
-"""How long a KMS call may take in a store, with the wait for a thread: ReEncrypt uses two keys."""
+_MORE_SECONDS: Final = 2.0
+"""For the wait for a thread."""
 _MOST_THREADS: Final = {CLOUDHSM: 4, records.EXTERNAL: 16}
 _MOST_MAKING: Final = 8
 _REFUSED_PIN: Final = ("pin wrong", "pin locked", "user missing")
@@ -67,6 +65,10 @@ class KeyStores:
     def __init__(self, app: App) -> None:
         self._settings = app.settings
         self._records = app.records
+        self._hsm_seconds = app.settings.hsm_timeout_milliseconds / 1000
+        asked_twice = 2 * max(self._hsm_seconds, app.settings.xks_timeout_milliseconds / 1000)
+        self.call_seconds = asked_twice + _MORE_SECONDS
+        """How long a KMS call may take in a store: ReEncrypt uses two keys."""
         self._lock = threading.Lock()
         self._threads: dict[str, Threads] = {}
         self._connections: dict[tuple[str, str], tuple[int, Token | Client]] = {}
@@ -82,7 +84,7 @@ class KeyStores:
 
     async def run(self, store: CustomKeyStore, work: Callable[[], T]) -> T:
         try:
-            return await self.threads(store).run(work, CALL_SECONDS)
+            return await self.threads(store).run(work, self.call_seconds)
         except (TimeoutError, Busy):
             raise _timeout() from None
 
@@ -127,7 +129,11 @@ class KeyStores:
     def on_token(self, app: App, store: CustomKeyStore, work: Callable[[Token], T]) -> T:
         """Do `work` with the store's token, in the thread of its library. Raises StoreProblem and TimeoutError."""
         token = self.token(app, store)
-        return token.library.threads.wait(partial(work, token), HSM_SECONDS)
+        return self.in_library(token.library, partial(work, token))
+
+    def in_library(self, library: Library, work: Callable[[], T]) -> T:
+        """Do `work` in the thread of a library. Raises TimeoutError and Busy."""
+        return library.threads.wait(work, self._hsm_seconds)
 
     def client(self, app: App, store: CustomKeyStore) -> Client:
         """The connections to the store's proxy. Raises StoreProblem."""

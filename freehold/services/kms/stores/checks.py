@@ -90,18 +90,21 @@ def _token(call: Call, store: CustomKeyStore) -> HsmToken:
 
 
 async def _present(call: Call, token: HsmToken) -> None:
+    stores = backends.of(call.app)
+
     def look() -> None:
         from freehold.services.kms.stores.pkcs11 import again_after, find, library
 
         used = library(token.uri.module)
-        used.threads.wait(lambda: again_after(used, lambda: find(used, token.uri)), backends.HSM_SECONDS)
+        stores.in_library(used, lambda: again_after(used, lambda: find(used, token.uri)))
 
     await _tried(call, look)
 
 
 async def _tried(call: Call, work: backends.Work) -> None:
     try:
-        await backends.of(call.app).making.run(work, backends.CALL_SECONDS)
+        stores = backends.of(call.app)
+        await stores.making.run(work, stores.call_seconds)
     except StoreProblem as problem:
         raise problem.managing() from None
     except (TimeoutError, Busy):

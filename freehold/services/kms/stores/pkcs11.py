@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -199,11 +200,9 @@ class Token:
         session, self._session = self._session, None
         self._keys.clear()
         if session is not None and self._generation == self.library.generation:
-            try:
+            # Where it fails it has ended by itself, or the next login finds this one and ends it.
+            with suppress(pkcs11.PKCS11Error):
                 session.close()
-            except pkcs11.PKCS11Error:
-                # It is gone by itself, or the library doesn't let go: then everything of it does.
-                self.library.begin_anew()
 
     def close(self) -> None:
         """Log out, whenever the library's thread is free."""
@@ -288,7 +287,6 @@ class Token:
                 return work()
             except pkcs11.PKCS11Error as error:
                 log.warning("a token's call failed (%s); it is opened anew", type(error).__name__)
-                self.library.begin_anew()
         self.open()
         try:
             return work()

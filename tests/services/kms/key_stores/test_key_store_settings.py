@@ -62,7 +62,7 @@ def test_a_proxy_is_mapped_to_an_address_and_a_port() -> None:
 def test_each_is_named_once_and_files_are_there(anchor: Path) -> None:
     token = f"{CLUSTER}={URI}&x-trust-anchor={anchor}"
     place = "xks.example.com=10.0.0.7:8443"
-    assert key_stores.settings([token], [place], anchor, 250)["xks_ca"] == anchor
+    assert key_stores.settings([token], [place], anchor)["xks_ca"] == anchor
     for hsm, resolve, ca in (([token, token], [], None), ([], [place, place], None), ([], [], Path("/no/such/file"))):
         with pytest.raises(Problem):
-            key_stores.settings(hsm, resolve, ca, 250)
+            key_stores.settings(hsm, resolve, ca)

@@ -1,0 +1,135 @@
+"""An HSM that hangs, fails or is removed in the middle of a call: AWS's errors, nobody else delayed, nothing lost."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from soft_hsm import MODULE, SoftHsm
+from stores_in_use import Refused, connected, hsm_key, new_store, until
+
+from freehold.testing import Principal, Server, server
+
+SOURCE = Path(__file__).with_name("faulty_pkcs11.c")
+
+
+class FaultyHsm(SoftHsm):
+    """SoftHSM behind a library whose C_Sign can be made to fail."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, 3)
+        self.faults = directory / "faults"
+        self.faults.mkdir()
+        self.library = directory / "faulty.so"
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", self.library, SOURCE, "-ldl"], check=True)
+        self.environment |= {"FAULTS": str(self.faults), "SOFTHSM_MODULE": MODULE}
+
+    def uri(self, label: str, *more: str) -> str:
+        return super().uri(label, *more).replace(MODULE, str(self.library))
+
+    @contextmanager
+    def fault(self, name: str) -> Iterator[None]:
+        (self.faults / name).touch()
+        try:
+            yield
+        finally:
+            (self.faults / name).unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def faulty_hsm(tmp_path_factory: pytest.TempPathFactory) -> FaultyHsm:
+    return FaultyHsm(tmp_path_factory.mktemp("faulty-hsm"))
+
+
+@pytest.fixture(scope="module")
+def faulty_server(faulty_hsm: FaultyHsm) -> Iterator[Server]:
+    options = [*faulty_hsm.options, "--hsm-timeout-ms=500"]
+    with server(options=options, environment=faulty_hsm.environment) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def account(faulty_server: Server) -> Principal:
+    return faulty_server.new_account()
+
+
+@pytest.fixture(scope="module")
+def held(account: Principal, faulty_hsm: FaultyHsm) -> tuple[str, str, bytes]:
+    """A store, a key in it, and a blob under that."""
+    store = connected(account, new_store(account, faulty_hsm)[0])
+    key = hsm_key(account, store)["KeyId"]
+    return store, key, account.kms.encrypt(KeyId=key, Plaintext=b"kept")["CiphertextBlob"]
+
+
+def test_a_device_that_is_removed_in_a_call_is_opened_again_for_it(
+    account: Principal, faulty_hsm: FaultyHsm, held: tuple[str, str, bytes]
+) -> None:
+    with faulty_hsm.fault("removed"):
+        assert account.kms.decrypt(CiphertextBlob=held[2])["Plaintext"] == b"kept"
+        assert not (faulty_hsm.faults / "removed").exists()
+
+
+def test_a_device_that_fails_is_an_invalid_state_until_it_doesnt(
+    account: Principal, faulty_hsm: FaultyHsm, held: tuple[str, str, bytes], refused: Refused
+) -> None:
+    with faulty_hsm.fault("broken"):
+        for _ in range(3):
+            with refused("KMSInvalidStateException", "does not answer as it should"):
+                account.kms.decrypt(CiphertextBlob=held[2])
+    _works_again(account, held[2])
+    assert until(account, held[0], "CONNECTED")
+
+
+def test_an_hsm_that_hangs_times_out_and_delays_nobody_else(
+    account: Principal, faulty_hsm: FaultyHsm, held: tuple[str, str, bytes]
+) -> None:
+    plain = account.kms.create_key()["KeyMetadata"]["KeyId"]
+    clients, quick = [account.client("kms") for _ in range(6)], account.client("kms")
+    codes: list[str] = []
+
+    def use(client: Any) -> None:
+        with pytest.raises(client.exceptions.DependencyTimeoutException) as error:
+            client.decrypt(CiphertextBlob=held[2])
+        codes.append(str(error.value.response["ResponseMetadata"]["HTTPStatusCode"]))
+
+    with faulty_hsm.fault("hang"), ThreadPoolExecutor(6) as threads:
+        waiting = [threads.submit(use, client) for client in clients]
+        done = 0
+        while not any(one.done() for one in waiting):
+            quick.encrypt(KeyId=plain, Plaintext=b"x")
+            done += 1
+        for one in waiting:
+            one.result()
+    assert done > 10
+    assert codes == ["503"] * 6
+    _works_again(account, held[2])
+
+
+def test_a_server_stops_though_its_hsm_hangs(tmp_path: Path) -> None:
+    hsm = FaultyHsm(tmp_path / "hsm")
+    with server(options=[*hsm.options, "--hsm-timeout-ms=200"], environment=hsm.environment) as running:
+        owner = running.new_account()
+        key = hsm_key(owner, connected(owner, new_store(owner, hsm)[0]))["KeyId"]
+        with hsm.fault("hang"):
+            with pytest.raises(owner.kms.exceptions.DependencyTimeoutException):
+                owner.kms.encrypt(KeyId=key, Plaintext=b"x")
+            before = time.monotonic()
+            assert running.stop() == 0
+            assert time.monotonic() - before < 10
+
+
+def _works_again(account: Principal, blob: bytes) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            assert account.kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"kept"
+            return
+        except account.kms.exceptions.ClientError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
