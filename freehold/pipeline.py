@@ -272,9 +272,9 @@ class Pipeline:
 
     # --- a service's call of another -------------------------------------------------------------------------
 
-    def invoke(self, parent: Call, name: str, params: Params, *, via: str) -> Result:
+    def invoke(self, parent: Call, name: str, params: Params, *, via: str, region: str = "") -> Result:
         """Call a reading operation for `parent`'s caller; raises its AwsError. See `Call.invoke`."""
-        call = self._child(parent, name, params, via)
+        call = self._child(parent, name, params, via, region or parent.region)
         if call.operation.writes:
             raise RuntimeError(f"{name} writes; use invoke_write")
         try:
@@ -291,10 +291,10 @@ class Pipeline:
             self.app.key_uses.note(call)
         return result
 
-    async def invoke_async(self, parent: Call, name: str, params: Params, *, via: str) -> Result:
+    async def invoke_async(self, parent: Call, name: str, params: Params, *, via: str, region: str = "") -> Result:
         """As `invoke`, for a coroutine. See `Call.invoke_async`."""
         try:
-            return self.invoke(parent, name, params, via=via)
+            return self.invoke(parent, name, params, via=via, region=region)
         except AnsweredElsewhere as asked:
             await self._ask(parent, asked)
             return _answered(parent, asked.call)
@@ -316,7 +316,7 @@ class Pipeline:
 
     async def invoke_write(self, parent: Call, name: str, params: Params, *, via: str) -> Result:
         """Call a writing operation for `parent`'s caller in a transaction of its own. See `Call.invoke_write`."""
-        call = self._child(parent, name, params, via)
+        call = self._child(parent, name, params, via, parent.region)
         try:
             self._authorize(call)
             return await self.app.records.submit_async(_writing(call))
@@ -324,15 +324,15 @@ class Pipeline:
             parent.events.extend((*call.events, *event.build(call, None, error)))
             raise
 
-    def _child(self, parent: Call, name: str, params: Params, via: str) -> Call:
+    def _child(self, parent: Call, name: str, params: Params, via: str, region: str) -> Call:
         chain = (*parent.via, via)
-        context = of_request(parent.request, region=parent.region, now_seconds=self.app.clock.now_seconds(), via=chain)
+        context = of_request(parent.request, region=region, now_seconds=self.app.clock.now_seconds(), via=chain)
         call = Call(
             self.app,
             parent.request,
             REGISTRY[name],
             parent.principal,
-            parent.region,
+            region,
             parent.request_id,
             context,
             via=chain,

@@ -133,16 +133,17 @@ class Call:
         """Raise the service's AccessDenied, with the reason, unless this is allowed."""
         self.app.authorizer.require(self, permission)
 
-    def invoke(self, name: str, params: Params, *, via: str) -> Result:
+    def invoke(self, name: str, params: Params, *, via: str, region: str = "") -> Result:
         """Call another service as this caller, through service `via` (`"s3"`): authorization, key policies, grants
         and the audit apply, with `kms:ViaService` and `aws:ViaAWSService` set. Reading operations only; raises the
         AwsError of the call. For handlers, which may be begun again: where the call has to wait for others (a key in
-        a custom key store), the handler is left for that long. Coroutines use `invoke_async`."""
-        return self.app.pipeline.invoke(self, name, params, via=via)
+        a custom key store), the handler is left for that long. Coroutines use `invoke_async`. `region`: where to ask,
+        this call's own Region if nothing is said."""
+        return self.app.pipeline.invoke(self, name, params, via=via, region=region)
 
-    async def invoke_async(self, name: str, params: Params, *, via: str) -> Result:
+    async def invoke_async(self, name: str, params: Params, *, via: str, region: str = "") -> Result:
         """As `invoke`, for coroutines (`prepare`)."""
-        return await self.app.pipeline.invoke_async(self, name, params, via=via)
+        return await self.app.pipeline.invoke_async(self, name, params, via=via, region=region)
 
     async def invoke_write(self, name: str, params: Params, *, via: str) -> Result:
         """As `invoke`, for an operation that writes; its own transaction is durable when this returns."""

@@ -136,7 +136,8 @@ def open_data_key(call: Call, bucket: str, key: str, object_id: str, encryption:
     if encryption.algorithm == SSE_S3:
         return _open_own(call, bucket, key, object_id, encryption)
     try:
-        answer = call.invoke("kms.Decrypt", _to_decrypt(bucket, key, encryption), via="s3")
+        request, region = _to_decrypt(bucket, key, encryption), _region_of(encryption)
+        answer = call.invoke("kms.Decrypt", request, via="s3", region=region)
     except AwsError as error:
         raise from_kms(error) from None
     plaintext: bytes = answer["Plaintext"]
@@ -148,7 +149,8 @@ async def opened_data_key(call: Call, bucket: str, key: str, object_id: str, enc
     if encryption.algorithm == SSE_S3:
         return _open_own(call, bucket, key, object_id, encryption)
     try:
-        answer = await call.invoke_async("kms.Decrypt", _to_decrypt(bucket, key, encryption), via="s3")
+        request, region = _to_decrypt(bucket, key, encryption), _region_of(encryption)
+        answer = await call.invoke_async("kms.Decrypt", request, via="s3", region=region)
     except AwsError as error:
         raise from_kms(error) from None
     plaintext: bytes = answer["Plaintext"]
@@ -160,6 +162,11 @@ def _open_own(call: Call, bucket: str, key: str, object_id: str, encryption: Enc
         return _sealer(call.app).open(encryption.wrapped, _bound_to(bucket, key, object_id))
     except IntegrityError:
         raise CorruptRecord("s3.objects: a wrapped data key does not open") from None
+
+
+def _region_of(encryption: Encryption) -> str:
+    """Where the object's key is asked: what is copied from another Region opens with its key there."""
+    return encryption.key_arn.split(":", 4)[3]
 
 
 def _to_decrypt(bucket: str, key: str, encryption: Encryption) -> Params:

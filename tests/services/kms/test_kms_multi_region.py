@@ -408,6 +408,29 @@ def test_s3_takes_a_multi_region_key_for_the_key_of_one_region(aws: Any, near: A
         aws.s3.get_object(**place)
 
 
+@pytest.mark.parametrize("managed", [True, False])
+def test_what_is_copied_to_another_region_opens_with_its_key_there(
+    aws: Any, near: Any, refused: Any, managed: bool
+) -> None:
+    """S3 asks for the source's key where that is, not for its replica beside the copy."""
+    key_id = primary(aws, NEAR)
+    source, target = f"from-{aws.account_id}", f"to-{aws.account_id}"
+    aws.s3.create_bucket(Bucket=source)
+    near.s3.create_bucket(Bucket=target, CreateBucketConfiguration={"LocationConstraint": NEAR})
+    sealed = {"ServerSideEncryption": "aws:kms", **({} if managed else {"SSEKMSKeyId": key_id})}
+    aws.s3.put_object(Bucket=source, Key="object", Body=b"text", **sealed)
+    copying = {"Bucket": target, "Key": "object", "CopySource": f"{source}/object", **sealed}
+    copied = near.s3.copy_object(**copying)
+    assert copied["SSEKMSKeyId"].startswith(f"arn:aws:kms:{NEAR}:{aws.account_id}:key/")
+    assert near.s3.get_object(Bucket=target, Key="object")["Body"].read() == b"text"
+    (opened, *_) = [event for event in events(aws, "Decrypt") if event["awsRegion"] == HOME]
+    assert opened["userIdentity"]["invokedBy"] == "s3.amazonaws.com"
+    if not managed:
+        aws.kms.disable_key(KeyId=key_id)
+        with refused("KMS.DisabledException", arn(aws, HOME, key_id)):
+            near.s3.copy_object(**copying)
+
+
 def test_aws_managed_keys_are_single_region_keys(aws: Any) -> None:
     aws.s3.create_bucket(Bucket=f"managed-{aws.account_id}")
     aws.s3.put_object(Bucket=f"managed-{aws.account_id}", Key="object", Body=b"text", ServerSideEncryption="aws:kms")
