@@ -9,11 +9,12 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from freehold.config import Settings
-from freehold.custody.access import Access
+from freehold.crypto.root_key import RootKeyError
+from freehold.custody.access import Access, terminal
 from freehold.custody.errors import CustodyError, Locked, WrongSecret
 from freehold.custody.keyring import Keyring
 from freehold.custody.mark import open_directory, write_mark
@@ -65,20 +66,19 @@ def create(
     access = access or access_of(settings)
     if data.exists() and any(data.iterdir()):
         raise DeploymentError(f"{data} is not empty; choose another directory with --data")
-    if custody == "file":
-        if settings.root_key.is_relative_to(data):
-            raise DeploymentError(
-                "the root key must not lie in the data directory; choose another place with --root-key"
-            )
-        if settings.root_key.exists():
-            raise DeploymentError(f"{settings.root_key} exists already and is not overwritten")
+    if custody == "file" and settings.root_key.is_relative_to(data):
+        raise DeploymentError("the root key must not lie in the data directory; choose another place with --root-key")
     deployment, keyring = secrets.token_hex(16), Keyring.new()
     try:
         new = establish(custody, options or {}, access, deployment)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.chmod(data, 0o700)
+        if custody == "file":
+            # A key that somebody else puts there at this very moment is not overwritten either.
+            settings.root_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            new.root_key.save(settings.root_key)
         put_under(data, new, keyring, access=access, deployment=deployment, number=1, now_seconds=time.time())
-    except CustodyError as error:
+    except (CustodyError, RootKeyError) as error:
         raise DeploymentError(str(error)) from None
     except OSError as error:
         raise DeploymentError(f"{data} cannot be made: {error.strerror}") from None
@@ -103,21 +103,21 @@ def create(
 
 
 def access_of(settings: Settings) -> Access:
-    """What the settings say about where secrets are."""
+    """What the settings say about where secrets are, for a process that nobody sits at."""
     return Access(settings.root_key, settings.secret_file)
 
 
 def root_key_of(settings: Settings, access: Access | None = None) -> Keyring:
     """The keyring of this directory, opened by its root key: what gives the sealing keys.
 
-    Raises NeedsPeople when a passphrase or shares are lacking, DeploymentError when there is no deployment, or when it
-    can't be opened.
+    Without `access`, what isn't in the settings is asked for at the terminal, if there is one. Raises NeedsPeople when
+    a passphrase or shares are lacking, DeploymentError when there is no deployment, or when it can't be opened.
     """
-    return opened(settings, access).keyring
+    return opened(settings, access or replace(access_of(settings), ask=terminal())).keyring
 
 
 def opened(settings: Settings, access: Access | None = None) -> Opened:
-    """As `root_key_of`, with the head of the custody file."""
+    """As `root_key_of`, with the head of the custody file; nobody is asked."""
     try:
         return open_directory(settings.data, access or access_of(settings))
     except Locked as error:

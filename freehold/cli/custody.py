@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,40 +48,46 @@ def words(given: list[str] | None) -> dict[str, str]:
 
 def secret(what: str, secret_file: Path | None, secret_fd: int | None, *, new: bool = False) -> str:
     """A passphrase, PIN or share from a descriptor, a file, the terminal or the standard input."""
-    from freehold.custody.access import read_secret, read_secret_from
+    from freehold.custody import memory
+    from freehold.custody.access import read_secret, read_secret_from, terminal
     from freehold.custody.errors import CustodyError
 
+    memory.protect()
     try:
         if secret_fd is not None:
             return read_secret_from(secret_fd)
         if secret_file is not None:
             return read_secret(secret_file)
-        if not sys.stdin.isatty():
+        ask = terminal()
+        if ask is None:
             return read_secret_from(sys.stdin.fileno())
     except CustodyError as error:
         raise Problem(str(error)) from None
-    return _asked_twice(what) if new else _asked(what)
+    return (twice(ask) if new else ask)(what)
 
 
 def access(settings: Settings, secret_fd: int | None = None, *, new: bool = False, ask: bool = True) -> Access:
     """How this command gets secrets: descriptor, file, or (`ask`) the terminal, which asks for a `new` one twice."""
-    from freehold.custody.access import Access
+    from freehold.custody import memory
+    from freehold.custody.access import Access, terminal
 
-    asked = (_asked_twice if new else _asked) if ask and sys.stdin.isatty() else None
-    return Access(settings.root_key, settings.secret_file, descriptor=secret_fd, ask=asked)
-
-
-def _asked(what: str) -> str:
-    from getpass import getpass
-
-    return getpass(f"{what[:1].upper()}{what[1:]}: ")
+    memory.protect()
+    asks = terminal() if ask else None
+    return Access(
+        settings.root_key, settings.secret_file, descriptor=secret_fd, ask=twice(asks) if asks and new else asks
+    )
 
 
-def _asked_twice(what: str) -> str:
-    given = _asked(what)
-    if _asked(f"{what}, again") != given:
-        raise Problem("these were not the same")
-    return given
+def twice(ask: Callable[[str], str]) -> Callable[[str], str]:
+    """Has what nobody can see repeated."""
+
+    def asked(what: str) -> str:
+        given = ask(what)
+        if ask(f"{what}, again") != given:
+            raise Problem("these were not the same")
+        return given
+
+    return asked
 
 
 def keep_shares(shares: tuple[str, ...], directory: Path) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,15 @@ class Access:
         if self.ask is not None:
             return self.ask(what)
         raise Locked(f"{what} is needed: name a file that has it with --secret-file, or a descriptor with --secret-fd")
+
+
+def terminal() -> Callable[[str], str] | None:
+    """Asks at the terminal without showing the answer; None where there is none."""
+    if not sys.stdin.isatty():
+        return None
+    from getpass import getpass
+
+    return lambda what: getpass(f"{what[:1].upper()}{what[1:]}: ")
 
 
 def read_secret(path: Path) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from clients_authority import make_authority
 from custody_drive import (
+    CHEAP,
+    PASSPHRASE,
     anyone,
     command,
     every_byte,
@@ -205,3 +210,49 @@ def test_a_sealed_server_stops_when_it_is_told_to(shamir_server: Server) -> None
     shamir_server.close()
     assert status == 0
     assert not [child for child in children if Path(f"/proc/{child}").exists()]
+
+
+def test_a_sealed_server_speaks_tls_with_several_workers(tmp_path: Path) -> None:
+    authority = make_authority(tmp_path)
+    server = Server(
+        tmp_path,
+        workers=2,
+        options=(f"--tls-cert={authority.certificate}", f"--tls-key={authority.key}"),
+        ca_bundle=str(authority.bundle),
+        init=("--custody=shamir", "--with=shares=2", "--with=threshold=2"),
+    )
+    server.start()
+    try:
+        assert server.endpoint.startswith("https://")
+        first, second = shares_of(server)
+        at = (f"--endpoint={server.endpoint}", f"--ca-bundle={authority.bundle}")
+        assert printed("unseal", *at, stdin=first)["progress"] == 1
+        assert printed("unseal", *at, stdin=second)["sealed"] is False
+        until(lambda: not is_sealed(server))
+        assert server.account.s3.list_buckets()["Buckets"] == []
+    finally:
+        server.close()
+
+
+def test_offline_commands_ask_for_what_they_need(passphrase_server: Server, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "freehold", "audit", "verify", f"--data={passphrase_server.data}"]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "is locked: the passphrase is needed" in done.stderr
+    secret = {**os.environ, "FREEHOLD_SECRET_FILE": str(tmp_path / "secret")}
+    read = subprocess.run(words, stdin=subprocess.DEVNULL, env=secret, capture_output=True, text=True)
+    assert "0 events in 0 segments" in read.stdout, "a server never wrote there"
+    assert printed("status", f"--data={passphrase_server.data}")["custody"] == "passphrase"
+
+
+def test_a_passphrase_comes_through_a_descriptor(tmp_path: Path) -> None:
+    """As a shell's `3< <(command)` gives it. It is in no argument."""
+    reading, writing = os.pipe()
+    os.write(writing, PASSPHRASE.encode())
+    os.close(writing)
+    words = ["init", f"--data={tmp_path / 'data'}", "--custody=passphrase", f"--secret-fd={reading}", *CHEAP]
+    subprocess.run([sys.executable, "-m", "freehold", *words], pass_fds=[reading], check=True, capture_output=True)
+    os.close(reading)
+    from freehold.custody.mark import open_directory
+
+    assert open_directory(tmp_path / "data", giving(PASSPHRASE)).head.kind == "passphrase"
