@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from freehold.authorization.permission import Permission
-from freehold.services.kms import key_making, specs
+from freehold.services.kms import key_making, specs, states
 from freehold.services.kms.admission import may_use, usable
 from freehold.services.kms.encrypting import seal
 from freehold.services.kms.errors import UnsupportedOperation
@@ -46,6 +46,8 @@ def _checked(call: Call, params: Params) -> Spec:
     """The row of the pair's spec, once the key is found fit for it; ends a dry run."""
     key: LoadedKey = call.prepared.key
     spec = specs.of(params["KeyPairSpec"])
+    if not key.enabled:
+        states.check(call.operation.name, key.record.state, key.arn)
     if key.record.origin not in _ORIGINS:
         raise UnsupportedOperation(f"{key.arn} origin is {key.record.origin} which is not valid for this operation.")
     usable(key, call.operation.name, params)
