@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from provider_authority import make_authority
 
 HOST = "xks.example.com"
+OTHER_HOST = "not-in-the-certificate.example.org"
 PREFIX = "/tenant-1/kms/xks/v1"
 ACCESS_KEY_ID = "ABCDEFGHIJ234567ABCD"
 SECRET = "c2VjcmV0LW9mLXRoZS1wcm94eS1mb3ItdGVzdHMhISE"
@@ -42,7 +43,7 @@ class Refusal(Exception):
 
 class FakeProxy:
     def __init__(self, directory: Path) -> None:
-        self.authority = make_authority(directory, HOST, "*.example.net")
+        self.authority = make_authority(directory, HOST)
         self.keys: dict[str, bytes] = {}
         self.metadata: dict[str, dict[str, Any]] = {}
         self.health = "ACTIVE"
@@ -63,7 +64,11 @@ class FakeProxy:
     @property
     def options(self) -> list[str]:
         """For `freehold serve`."""
-        return [f"--xks-resolve={HOST}=127.0.0.1:{self.port}", f"--xks-ca={self.authority.bundle}"]
+        return [
+            f"--xks-resolve={HOST}=127.0.0.1:{self.port}",
+            f"--xks-resolve={OTHER_HOST}=127.0.0.1:{self.port}",
+            f"--xks-ca={self.authority.bundle}",
+        ]
 
     def new_key(self, name: str = "") -> str:
         name = name or f"external-{len(self.keys)}"

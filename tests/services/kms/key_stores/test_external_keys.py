@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_xks_proxy import ACCESS_KEY_ID, HOST, PREFIX, SECRET, FakeProxy, Misbehaviour
+from fake_xks_proxy import ACCESS_KEY_ID, HOST, OTHER_HOST, PREFIX, SECRET, FakeProxy, Misbehaviour
 from stores_in_use import Refused, connected, disconnected, shown, until
 
 from freehold.testing import Principal, Server, server
@@ -352,6 +352,17 @@ def test_a_proxy_must_answer_before_its_store_is_made(
 ) -> None:
     with refused(code):
         owner.kms.create_custom_key_store(**settings(**change))
+
+
+def test_a_certificate_of_another_name_is_refused(owner: Principal, store: str, refused: Refused) -> None:
+    with refused("XksProxyUriUnreachableException", "TLS connection"):
+        owner.kms.create_custom_key_store(**settings(XksProxyUriEndpoint=f"https://{OTHER_HOST}"))
+
+
+def test_the_last_use_of_a_key_held_outside_is_told(owner: Principal, store: str, proxy: FakeProxy) -> None:
+    key = new_key(owner, store, proxy)["KeyId"]
+    owner.kms.encrypt(KeyId=key, Plaintext=b"x")
+    assert "Encrypt" in str(owner.kms.get_key_last_usage(KeyId=key))
 
 
 def test_an_address_is_one_stores(owner: Principal, store: str, refused: Refused) -> None:
