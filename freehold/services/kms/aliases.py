@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from freehold.authorization.permission import Permission
-from freehold.services.kms import identifiers, loaded, paging, records, states
+from freehold.services.kms import identifiers, loaded, paging, records, specs, states
 from freehold.services.kms.errors import AlreadyExists, InvalidAliasName, LimitExceeded, NotFound, ValidationException
 from freehold.services.kms.permissions import find, managing, on_account, request_context
 from freehold.services.kms.records import ALIASES, ALIASES_OF_KEY, COUNTS, Alias, Counts, Key, Mark
@@ -117,9 +117,26 @@ def create_alias(call: Call, params: Params) -> None:
     ALIASES.put(call.tx, place, Alias(target_key_id=key.key_id, created_at=now, updated_at=now))
 
 
+def _check_same_kind(call: Call, alias: Alias, key: Key) -> None:
+    """Raise ValidationException unless `key` is of the type and usage of the alias's key."""
+    current = records.key_at(call.tx, call.region, alias.target_key_id)
+    if current is not None and (_type(current), current.usage) != (_type(key), key.usage):
+        raise ValidationException(
+            "The current and new KMS key must be the same type (both symmetric, both asymmetric or both HMAC), and they "
+            "must have the same key usage."
+        )
+
+
+def _type(key: Key) -> str:
+    spec = specs.SPECS[key.spec]
+    return "asymmetric" if spec.asymmetric else spec.kind
+
+
 @operation("kms.UpdateAlias", permissions=_may_update, writes=True)
 def update_alias(call: Call, params: Params) -> None:
-    """Point an alias at another key of the same usage. The state of the key that it leaves doesn't matter.
+    """Point an alias at another key of the same type and usage. The state of the key that it leaves doesn't matter.
+
+    For another kind of key, delete the alias and make it again: whoever uses it must know.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_UpdateAlias.html
     """
@@ -130,6 +147,7 @@ def update_alias(call: Call, params: Params) -> None:
     alias = _existing(call, call.tx, name)
     key = loaded.changeable(call, _target(params), "UpdateAlias")
     if key.key_id != alias.target_key_id:
+        _check_same_kind(call, alias, key)
         _detach(call, name, alias.target_key_id)
         _attach(call, name, key)
     now = round(call.app.clock.now_seconds(), 3)

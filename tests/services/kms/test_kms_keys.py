@@ -173,6 +173,26 @@ def test_an_alias_points_at_one_key_and_can_be_moved(aws: Any, refused: Any) -> 
             attempt()
 
 
+OTHER_KINDS = [
+    {"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"},
+    {"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"},
+]
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS, ids=["asymmetric", "hmac"])
+def test_an_alias_moves_only_to_a_key_of_its_kind(aws: Any, refused: Any, kind: dict[str, str]) -> None:
+    plain = aws.kms.create_key()["KeyMetadata"]["KeyId"]
+    first, second = (aws.kms.create_key(**kind)["KeyMetadata"]["KeyId"] for _ in range(2))
+    aws.kms.create_alias(AliasName="alias/kind", TargetKeyId=first)
+    with refused("ValidationException", "must be the same type"):
+        aws.kms.update_alias(AliasName="alias/kind", TargetKeyId=plain)
+    aws.kms.update_alias(AliasName="alias/kind", TargetKeyId=second)
+    agreeing = aws.kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="KEY_AGREEMENT")["KeyMetadata"]["KeyId"]
+    with refused("ValidationException", "same key usage"):
+        aws.kms.update_alias(AliasName="alias/kind", TargetKeyId=agreeing)
+    assert aws.kms.describe_key(KeyId="alias/kind")["KeyMetadata"]["KeyId"] == second
+
+
 def test_a_key_has_at_most_50_aliases(aws: Any, refused: Any) -> None:
     one, two = (aws.kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(2))
     for number in range(50):
