@@ -122,8 +122,8 @@ def _check_same_kind(call: Call, alias: Alias, key: Key) -> None:
     current = records.key_at(call.tx, call.region, alias.target_key_id)
     if current is not None and (_type(current), current.usage) != (_type(key), key.usage):
         raise ValidationException(
-            "The current and new KMS key must be the same type (both symmetric, both asymmetric or both HMAC), and they "
-            "must have the same key usage."
+            "The current and new KMS key must be the same type (both symmetric, both asymmetric or both HMAC), and "
+            "they must have the same key usage."
         )
 
 
