@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from freehold.services.kms import aliases
+from freehold.services.kms import aliases, replicas
 from freehold.services.s3 import access
 from freehold.services.s3.errors import NoSuchBucket
 from freehold.services.s3.records import BucketRecord
@@ -50,3 +50,23 @@ def test_an_alias_is_changed_for_the_keys_that_it_has_in_the_transaction(
     with pytest.raises(Denied):
         change(SimpleNamespace(require=require, tx=None), {"AliasName": "alias/a", "TargetKeyId": "k"})
     assert asked == ["the key that it has now"]
+
+
+def test_the_primary_moves_by_the_policies_that_both_keys_have_in_the_transaction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def require(permission: str) -> None:
+        asked.append(permission)
+        if permission == "on the replica that it has now":
+            raise Denied
+
+    both = ["on the primary", "on the replica that it has now"]
+    monkeypatch.setattr(replicas, "_may_update_primary", lambda call, params: both)
+    with pytest.raises(Denied):
+        replicas.update_primary_region(
+            SimpleNamespace(require=require, tx=None),  # type: ignore[arg-type]
+            {"KeyId": "k", "PrimaryRegion": "eu-west-1"},
+        )
+    assert asked == both
