@@ -18,6 +18,7 @@ from kms_wrapping import ALGORITHMS, FOR_EVER, private_bytes, wrapped
 from test_kms_material import pages
 
 from freehold.errors import AwsError
+from freehold.services.kms import loaded
 from freehold.services.kms.records import DUE, IMPORT_EPOCHS, IMPORTED, KEYS, MATERIALS
 
 HOUR, DAY = 3_600, 86_400
@@ -299,6 +300,22 @@ def test_the_sweeper_erases_what_expired_and_tells_the_account(kms: Any, externa
     assert event["serviceEventDetails"] == {"keyId": external, "keyMaterialId": material_id}
     assert event["recipientAccountId"] == kms.account.account_id
     assert metadata(kms, external)["KeyState"] == "PendingImport"
+    kept = KEYS.get(kms.app.records.reader(), ("us-east-1", external))
+    assert kept is not None
+    assert (kept.state, kept.expires_at) == ("PendingImport", 0.0)
+
+
+def test_expired_material_is_let_go_of_with_the_first_refusal(kms: Any, external: str) -> None:
+    bring(kms, external, MATERIAL, **until(kms, HOUR))
+    kms("Encrypt", KeyId=external, Plaintext=b"text")
+    held = loaded.by_id(kms.call("DescribeKey"), external)
+    assert held is not None
+    assert [opened[0] for opened in held._opened.values()] == [MATERIAL]
+    kms.app.clock.advance(HOUR + 1)
+    with refused("KMSInvalidStateException"):
+        kms("Encrypt", KeyId=external, Plaintext=b"text")
+    assert loaded.by_id(kms.call("DescribeKey"), external) is held
+    assert held._opened == {}
 
 
 def test_importing_again_sets_and_takes_away_the_date(kms: Any, external: str) -> None:
