@@ -105,7 +105,7 @@ KMS_ACROSS_ACCOUNTS: Final = frozenset(
     for name in (
         *("encrypt", "decrypt", "reencryptfrom", "reencryptto", "generatedatakey", "generatedatakeywithoutplaintext"),
         *("generatedatakeypair", "generatedatakeypairwithoutplaintext", "sign", "verify", "generatemac", "verifymac"),
-        *("derivesharedsecret", "describekey", "getpublickey", "getkeyrotationstatus"),
+        *("derivesharedsecret", "encapsulate", "decapsulate", "describekey", "getpublickey", "getkeyrotationstatus"),
         *("creategrant", "listgrants", "retiregrant", "revokegrant"),
     )
 )
@@ -279,16 +279,26 @@ def grant_names(grant: Grant, request: Request) -> Named:
 
 
 def _constraints_hold(grant: Grant, context: Mapping[str, str]) -> bool:
+    """Keys of a constraint don't distinguish case, as condition keys don't; values do.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_GrantConstraints.html
+    """
     for name, wanted in grant.constraints.items():
         if name == "EncryptionContextEquals":
-            if dict(wanted) != dict(context):
+            if dict(wanted) != dict(context) and sorted(_folded(wanted)) != sorted(_folded(context)):
                 return False
         elif name == "EncryptionContextSubset":
-            if any(context.get(key) != value for key, value in wanted.items()):
+            if wanted.items() <= context.items():
+                continue
+            if not set(_folded(wanted)) <= set(_folded(context)):
                 return False
         else:
             return False
     return True
+
+
+def _folded(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(key.lower(), value) for key, value in pairs.items()]
 
 
 def _scps_apply(request: Request, policies: Policies) -> bool:

@@ -23,7 +23,8 @@ kms:BypassPolicyLockoutSafetyCheck kms:GrantOperations kms:GrantConstraintType k
 kms:CustomerMasterKeySpec kms:CustomerMasterKeyUsage kms:DataKeyPairSpec kms:ExpirationModel kms:KeyAgreementAlgorithm
 kms:MacAlgorithm kms:MessageType kms:MultiRegionKeyType kms:PrimaryRegion kms:ReplicaRegion kms:ReEncryptOnSameKey
 kms:RotationPeriodInDays kms:ScheduleKeyDeletionPendingWindowInDays kms:SigningAlgorithm kms:ValidTo
-kms:WrappingAlgorithm kms:WrappingKeySpec
+kms:WrappingAlgorithm kms:WrappingKeySpec kms:GrantConstraintSourceArn kms:GranteeServicePrincipal
+kms:RetiringServicePrincipal kms:PolicyName
 s3:authType s3:ResourceAccount s3:signatureAge s3:signatureversion s3:VersionId s3:TlsVersion
 sts:AWSServiceName sts:DurationSeconds sts:ExternalId sts:RoleSessionName sts:SourceIdentity sts:TransitiveTagKeys
 sts:IdentityTokenAudience sts:SigningAlgorithm sts:TaskPolicyArn

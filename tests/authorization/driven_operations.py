@@ -118,6 +118,8 @@ class World:
                           modified_at=1)  # fmt: skip
         self.app.records.submit(lambda tx: save_identity(tx, person, 1.0)).result(10)
         do("kms.CreateAlias", AliasName="alias/used", TargetKeyId=key)
+        grant = do("kms.CreateGrant", KeyId=key, GranteePrincipal=f"{arn}role/app", Operations=["Decrypt"],
+                   Constraints={"EncryptionContextSubset": {"a": "b"}})  # fmt: skip
         do("s3.CreateBucket", Bucket="bucket", CreateBucketConfiguration={"Tags": [TAG]})
         do("s3.PutBucketAbac", Bucket="bucket", AbacStatus={"Status": "Enabled"})
         self.names: dict[str, Any] = {
@@ -131,7 +133,7 @@ class World:
             "ExpectedBucketOwner": self.account_id, "ExpectedSourceBucketOwner": self.account_id,
             "RoleArn": f"{arn}role/app", "Name": "name", "Policy": POLICY, "AssumeRolePolicyDocument": POLICY,
             "EncryptionContext": {"Team": "red"}, "TagKeys": ["team"], "AccountId": self.account_id,
-            "GrantTokens": [], "TransitiveTagKeys": ["team"], "TagKeyList": ["team"],
+            "GrantTokens": [], "GrantId": grant["GrantId"], "TransitiveTagKeys": ["team"], "TagKeyList": ["team"],
             "PolicyId": limit["Id"], "TargetId": unit_id, "ParentId": root_id, "RootId": root_id, "ChildId": unit_id,
             "SourceParentId": root_id, "DestinationParentId": unit_id, "OrganizationalUnitId": unit_id,
             "ResourceId": unit_id, "HandshakeId": "h-0123456789", "ServicePrincipal": "ram.amazonaws.com",
@@ -208,8 +210,17 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
             "Operations": ["Decrypt"],
             "Constraints": {"EncryptionContextSubset": {"a": "b"}},
         },
+        {
+            "GranteePrincipal": None,
+            "RetiringPrincipal": None,
+            "GranteeServicePrincipal": "dynamodb.amazonaws.com",
+            "RetiringServicePrincipal": "dynamodb.amazonaws.com",
+            "Operations": ["Decrypt"],
+            "Constraints": {"SourceArn": "arn:aws:dynamodb:us-east-1:111122223333:table/t"},
+        },
     ],
-    "kms.RetireGrant": [],
+    "kms.ListRetirableGrants": [{"RetiringServicePrincipal": None}],
+    "kms.RetireGrant": [{"GrantToken": None}],
     "iam.GetServiceLinkedRoleDeletionStatus": [],
     "iam.ListServiceSpecificCredentials": [{"AllUsers": None}],
     "organizations.DescribeEffectivePolicy": [{"TargetId": None}],

@@ -34,6 +34,7 @@ ON_OTHER_RESOURCES = {
     "iam:ListInstanceProfiles": r"arn:aws:iam::\d{12}:instance-profile/.*",
     "iam:ListVirtualMFADevices": r"arn:aws:iam::\d{12}:mfa/.*",
     "iam:ListServerCertificates": r"arn:aws:iam::\d{12}:server-certificate/.*",
+    "kms:ListRetirableGrants": r"arn:aws:iam::\d{12}:role/.*",
     "kms:TagResource": r"\*",
     "s3:ListAllMyBuckets": r"arn:aws:s3:::\*",
     "sts:GetWebIdentityToken": r"arn:aws:sts::\d{12}:self",
@@ -55,7 +56,7 @@ ON_OTHER_RESOURCES = {
 }
 ON_BEHALF = {"iam.GenerateOrganizationsAccessReport"}
 """Operations that ask whether another service's operations may be called on anything (`*`)."""
-NEWER_ACTIONS: set[str] = {"kms:Decapsulate", "kms:Encapsulate", "kms:GetKeyLastUsage"}
+NEWER_ACTIONS: set[str] = set()
 """Actions that are served and not in the reference yet."""
 
 

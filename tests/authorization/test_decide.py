@@ -269,6 +269,8 @@ CONSTRAINED = [  # constraints, encryption context, holds
     (SUBSET, {"a": "2", "b": "3"}, False), (SUBSET, None, False), (EQUALS, {"a": "1"}, True),
     (EQUALS, {"a": "1", "b": "2"}, False), (EQUALS, {}, False), (EQUALS | SUBSET, {"a": "1", "b": "2"}, False),
     ({"EncryptionContextEquals": {}}, {}, True), ({"EncryptionContextEquals": {}}, {"a": "1"}, False),
+    (SUBSET, {"A": "1", "b": "2"}, True), (SUBSET, {"A": "1", "B": "3"}, False), (EQUALS, {"A": "1"}, True),
+    (EQUALS, {"a": "1", "A": "1"}, False), ({"EncryptionContextEquals": {"a": "x"}}, {"a": "X"}, False),
     ({"SourceArn": {"a": "1"}}, {"a": "1"}, False), ({"Unknown": {}}, {}, False),
 ]  # fmt: skip
 

@@ -13,8 +13,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from freehold.authorization.permission import Permission
-from freehold.services.iam import principals
+from freehold.authorization.permission import ContextValue, Permission
+from freehold.services.iam import principals, service_principals
 from freehold.services.kms import grant_tokens, identifiers, loaded, records, specs, states
 from freehold.services.kms.errors import (
     DryRun,
@@ -75,10 +75,14 @@ def permitted(spec: str, usage: str) -> tuple[str, ...]:
 
 
 def bound(reader: Reader, arn: str) -> str:
-    """A grant's principal as it is kept. Raises InvalidArnException for one that doesn't exist."""
+    """A grant's principal as it is kept. Raises InvalidArnException for one that doesn't exist.
+
+    Account numbers and unique ids, which policies take too, are none: whoever is limited by `kms:GranteePrincipal` to
+    some ARNs, or kept from some, must not have a second name for the same principal.
+    """
     policy = json.dumps({"Statement": [{"Principal": {"AWS": arn}}]})
     try:
-        if arn == "*":
+        if not arn.startswith("arn:"):
             raise principals.InvalidPrincipal("AWS", arn)
         kept: str = json.loads(principals.to_unique_ids(reader, policy))["Statement"][0]["Principal"]["AWS"]
     except principals.InvalidPrincipal:
@@ -101,6 +105,17 @@ def _check(params: Params) -> None:
     if not params["Operations"]:
         raise ValidationException("A grant needs at least one operation.")
     constraints = params.get("Constraints", {})
+    if "GranteeServicePrincipal" in params:
+        # A service acts for everybody: without the resource that it acts for, it could be had to use anybody's key.
+        if "SourceArn" not in constraints:
+            raise ValidationException("A grant to a service principal needs a SourceArn constraint.")
+        if "RetiringPrincipal" not in params and "RetiringServicePrincipal" not in params:
+            raise ValidationException(
+                "A grant to a service principal needs a RetiringPrincipal or RetiringServicePrincipal."
+            )
+    for name in ("GranteeServicePrincipal", "RetiringServicePrincipal"):
+        if name in params and not service_principals.exists(params[name]):
+            raise ValidationException(f"{params[name]} is not a service principal.")
     if "EncryptionContextSubset" in constraints and "EncryptionContextEquals" in constraints:
         raise ValidationException("Specify EncryptionContextSubset or EncryptionContextEquals, not both.")
     for pairs in (constraints.get("EncryptionContextSubset"), constraints.get("EncryptionContextEquals")):
@@ -147,6 +162,16 @@ def passes_on(grant: Grant, params: Params) -> bool:
     return True
 
 
+def add_constraint(
+    context: dict[str, ContextValue], equals: Mapping[str, str] | None, subset: Mapping[str, str] | None
+) -> None:
+    """`kms:GrantConstraintType` of a grant, and its pairs as `kms:EncryptionContext:…`."""
+    for kind, pairs in (("EncryptionContextEquals", equals), ("EncryptionContextSubset", subset)):
+        if pairs is not None:
+            context["kms:grantconstrainttype"] = kind
+            add_encryption_context(context, pairs)
+
+
 def _may_create(call: Call, params: Params) -> list[Permission]:
     if "GrantTokens" in params:
         grant_tokens.check(call, params["GrantTokens"])
@@ -159,10 +184,9 @@ def _may_create(call: Call, params: Params) -> list[Permission]:
         if name in params:
             context[f"kms:{name.lower()}"] = params[name]
     constraints = params.get("Constraints", {})
-    for kind in ("EncryptionContextEquals", "EncryptionContextSubset"):
-        if kind in constraints:
-            context["kms:grantconstrainttype"] = kind
-            add_encryption_context(context, constraints[kind])
+    if "SourceArn" in constraints:
+        context["kms:grantconstraintsourcearn"] = constraints["SourceArn"]
+    add_constraint(context, constraints.get("EncryptionContextEquals"), constraints.get("EncryptionContextSubset"))
     permission = managing(call, key, "kms:CreateGrant", context)
     if permission.grants:
         able = {grant.grant_id for grant, _ in key.grants_for(call) if passes_on(grant, params)}

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.authorization.permission import Grant as DecisionGrant
-from freehold.errors import NotImplementedByFreehold
 from freehold.services.kms import grant_tokens, loaded, paging, records, states
 from freehold.services.kms.errors import (
+    AccessDeniedException,
     DryRun,
     InvalidArn,
     InvalidGrantId,
@@ -22,8 +22,8 @@ from freehold.services.kms.errors import (
     ValidationException,
     not_in_this_account,
 )
-from freehold.services.kms.grants import bound, remove, shown
-from freehold.services.kms.permissions import find, managing, on_account, request_context
+from freehold.services.kms.grants import add_constraint, bound, remove, shown
+from freehold.services.kms.permissions import find, managing, request_context
 from freehold.services.kms.records import GRANTS, GRANTS_OF_GRANTEE, GRANTS_TO_RETIRE, Grant
 from freehold.services.operation import Params, Result, operation
 
@@ -109,21 +109,36 @@ def list_grants(call: Call, params: Params) -> Result:
     )
 
 
-@operation("kms.ListRetirableGrants", permissions=on_account("kms:ListRetirableGrants"))
-def list_retirable_grants(call: Call, params: Params) -> Result:
-    """The Region's grants that a principal of the caller's account may retire, on any account's keys.
-
-    https://docs.aws.amazon.com/kms/latest/APIReference/API_ListRetirableGrants.html
-    """
+def _may_list_retirable(call: Call, params: Params) -> list[Permission]:
+    """On the retiring principal; by a service's name for that service alone, whose grants are on everybody's keys."""
+    action = "kms:ListRetirableGrants"
     if ("RetiringPrincipal" in params) == ("RetiringServicePrincipal" in params):
         raise ValidationException("Specify either RetiringPrincipal or RetiringServicePrincipal.")
-    if "RetiringServicePrincipal" in params:
-        raise NotImplementedByFreehold("Listing grants by RetiringServicePrincipal is not implemented.")
-    reader = call.reader
+    service = params.get("RetiringServicePrincipal")
+    if service is not None:
+        caller = call.principal
+        if caller.kind != "service" or caller.name != service:
+            raise AccessDeniedException(
+                f"User: {caller.arn} is not authorized to perform: {action}: RetiringServicePrincipal is for the "
+                "service principal itself."
+            )
+        return []
     arn = params["RetiringPrincipal"]
     if arn.split(":")[4:5] != [call.account_id]:
         raise InvalidArn("The retiring principal must be in the caller's account.")
-    prefix = (bound(reader, arn), call.region)
+    return [Permission(action, arn, call.account_id)]
+
+
+@operation("kms.ListRetirableGrants", permissions=_may_list_retirable)
+def list_retirable_grants(call: Call, params: Params) -> Result:
+    """The Region's grants that a principal of the caller's account may retire, on any account's keys.
+
+    The resource of the permission is that principal. `RetiringServicePrincipal` is for services themselves.
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_ListRetirableGrants.html
+    """
+    reader = call.reader
+    service = params.get("RetiringServicePrincipal")
+    prefix = (service or bound(reader, params["RetiringPrincipal"]), call.region)
     seen = paging.last_seen(params, 2)
 
     def found() -> Iterator[Grant]:
@@ -202,6 +217,7 @@ def _may_retire(call: Call, params: Params) -> list[Permission]:
     grants = tuple(replace(template, grantee=name) for name in able if name)
     key = loaded.by_id(call, grant.key_id)
     context = {} if key is None else request_context(key)
+    add_constraint(context, grant.context_equals, grant.context_subset)
     # Whose key it is doesn't matter here: the grant speaks for its owner.
     context["aws:resourceaccount"] = grant.account_id
     return [Permission("kms:RetireGrant", grant.key_arn, call.account_id, context, kind="key", grants=grants)]

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from freehold.authorization.principal import Principal
+from freehold.errors import AwsError
 from freehold.services.kms.grants import passes_on
 from freehold.services.kms.records import Grant
 
@@ -50,3 +52,22 @@ def test_a_grant_passes_on_no_more_than_it_gives(
 ) -> None:
     grant = Grant(**GIVEN, operations=OPERATIONS, **parent)
     assert passes_on(grant, {"Operations": operations, "Constraints": constraints}) is passes
+
+
+def test_a_service_lists_what_it_may_retire_and_no_other_does(kms: Any, key_id: str) -> None:
+    """https://docs.aws.amazon.com/kms/latest/APIReference/API_ListRetirableGrants.html"""
+    backup, dynamodb = (Principal("service", name=f"{name}.amazonaws.com") for name in ("backup", "dynamodb"))
+    given = kms(
+        "CreateGrant",
+        KeyId=key_id,
+        GranteeServicePrincipal=dynamodb.name,
+        RetiringServicePrincipal=backup.name,
+        Operations=["Decrypt"],
+        Constraints={"SourceArn": "arn:aws:dynamodb:us-east-1:111122223333:table/t"},
+    )
+    listed = kms("ListRetirableGrants", as_=backup, RetiringServicePrincipal=backup.name)["Grants"]
+    assert [grant["GrantId"] for grant in listed] == [given["GrantId"]]
+    for other in (dynamodb, kms.account):
+        with pytest.raises(AwsError) as error:
+            kms("ListRetirableGrants", as_=other, RetiringServicePrincipal=backup.name)
+        assert error.value.code == "AccessDeniedException"

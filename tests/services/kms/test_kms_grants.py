@@ -259,7 +259,7 @@ def test_grants_are_listed_page_by_page_and_by_grantee(aws: Any, key: str) -> No
     assert len(aws.kms.list_grants(KeyId=key)["Grants"]) == 2  # named the same, made once
     for _ in range(5):
         aws.kms.create_grant(KeyId=key, GranteePrincipal=arn(aws, "two"), Operations=["Decrypt"])
-    aws.kms.create_grant(KeyId=key, GranteeServicePrincipal="backup.amazonaws.com", Operations=["Decrypt"])
+    aws.kms.create_grant(KeyId=key, **TO_BACKUP, Operations=["Decrypt"])
     pages = aws.kms.get_paginator("list_grants").paginate(KeyId=key, PaginationConfig={"PageSize": 3})
     listed = [grant for page in pages for grant in page["Grants"]]
     assert len(listed) == len({grant["GrantId"] for grant in listed}) == 8
@@ -277,6 +277,12 @@ def test_grants_are_listed_page_by_page_and_by_grantee(aws: Any, key: str) -> No
     assert len(aws.kms.list_retirable_grants(RetiringPrincipal=arn(aws, "one"), Limit=1)["Grants"]) == 1
 
 
+TO_BACKUP = {
+    "GranteeServicePrincipal": "backup.amazonaws.com",
+    "RetiringServicePrincipal": "backup.amazonaws.com",
+    "Constraints": {"SourceArn": "arn:aws:backup:us-east-1:111122223333:backup-vault:v"},
+}
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"Operations": ["Encrypt"]}, "ValidationException"),
     ({"GranteePrincipal": "ROOT", "GranteeServicePrincipal": "a.amazonaws.com"}, "ValidationException"),
@@ -285,6 +291,18 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"GranteePrincipal": "ROOT", "Operations": ["Everything"]}, "ValidationException"),
     ({"GranteePrincipal": "arn:aws:iam::111122223333:user/nobody"}, "InvalidArnException"),
     ({"GranteePrincipal": "nobody"}, "InvalidArnException"),
+    ({"GranteePrincipal": "*"}, "ValidationException"),
+    (
+        {"GranteePrincipal": "ROOT", "RetiringPrincipal": "ROOT", "RetiringServicePrincipal": "s3.amazonaws.com"},
+        "ValidationException",
+    ),
+    ({"GranteePrincipal": "ROOT", "RetiringServicePrincipal": "nobody"}, "ValidationException"),
+    ({**TO_BACKUP, "GranteeServicePrincipal": "no-such.amazonaws.com"}, "ValidationException"),
+    ({**TO_BACKUP, "Constraints": {}}, "ValidationException"),
+    (
+        {"GranteeServicePrincipal": "backup.amazonaws.com", "Constraints": TO_BACKUP["Constraints"]},
+        "ValidationException",
+    ),
     ({"GranteePrincipal": "ROOT", "RetiringPrincipal": "nobody"}, "InvalidArnException"),
     (
         {
@@ -311,6 +329,91 @@ def test_a_request_for_no_possible_grant_is_refused(
         request["GranteePrincipal"] = arn_of_root(aws)
     with refused(code):
         aws.kms.create_grant(**request)
+
+
+@pytest.mark.parametrize("kind", ["account", "user"])
+@pytest.mark.parametrize("member", ["GranteePrincipal", "RetiringPrincipal"])
+def test_a_principal_has_no_second_name_that_a_condition_on_its_arn_would_miss(
+    aws: Any, key: str, refused: Any, kind: str, member: str
+) -> None:
+    """Key policies take account numbers and unique ids for principals; a deny of an ARN wouldn't meet them."""
+    user = aws.new_user("user")
+    unique_id = user.sts.get_caller_identity()["UserId"]
+    names = {"account": (aws.account_id, arn_of_root(aws)), "user": (unique_id, arn(aws, "user"))}[kind]
+    deny = {"Effect": "Deny", "Action": "kms:CreateGrant", "Resource": "*",
+            "Condition": {"StringEquals": {f"kms:{member}": names[1]}}}  # fmt: skip
+    admin = aws.new_user("admin", {"Version": "2012-10-17", "Statement": [*may("kms:*")["Statement"], deny]})
+    request = {"KeyId": key, "Operations": ["Decrypt"], "GranteePrincipal": arn(aws, "admin")}
+    admin.kms.create_grant(**request)
+    with refused(DENIED):
+        admin.kms.create_grant(**{**request, member: names[1]})
+    with refused("InvalidArnException"):
+        admin.kms.create_grant(**{**request, member: names[0]})
+
+
+def test_retiring_may_be_denied_by_the_grants_constraints(aws: Any, key: str, refused: Any) -> None:
+    """A deny of the grant's account meets its retiring principals too."""
+    conditions = (
+        {"StringEquals": {"kms:GrantConstraintType": "EncryptionContextSubset"}},
+        {"StringEquals": {"kms:EncryptionContext:Team": "red"}},
+        {"ForAnyValue:StringEquals": {"kms:EncryptionContextKeys": "Team"}},
+    )
+    for number, condition in enumerate(conditions):
+        deny = {"Effect": "Deny", "Action": "kms:RetireGrant", "Resource": "*", "Condition": condition}
+        user = aws.new_user(f"user{number}", {"Version": "2012-10-17", "Statement": [deny]})
+        name = arn(aws, f"user{number}")
+        request = {"KeyId": key, "GranteePrincipal": name, "RetiringPrincipal": name, "Operations": ["Decrypt"]}
+        constrained = aws.kms.create_grant(**request, Constraints={"EncryptionContextSubset": {"team": "red"}})
+        if number != 2:  # the keys' own spelling counts there
+            with refused(DENIED, "explicit deny"):
+                user.kms.retire_grant(GrantToken=constrained["GrantToken"])
+        spelled = aws.kms.create_grant(**request, Constraints={"EncryptionContextSubset": {"Team": "red"}})
+        with refused(DENIED, "explicit deny"):
+            user.kms.retire_grant(GrantToken=spelled["GrantToken"])
+        user.kms.retire_grant(GrantToken=aws.kms.create_grant(**request)["GrantToken"])
+
+
+def test_a_grants_source_may_be_asked_for(aws: Any, key: str, refused: Any) -> None:
+    """`kms:GrantConstraintSourceArn` and the service principals, which AWS added with grants to services."""
+    table = "arn:aws:dynamodb:us-east-1:111122223333:table/t"
+    only = {
+        "ArnEquals": {"kms:GrantConstraintSourceArn": table},
+        "StringEquals": {
+            "kms:GranteeServicePrincipal": "dynamodb.amazonaws.com",
+            "kms:RetiringServicePrincipal": "dynamodb.amazonaws.com",
+        },
+    }
+    statement = {"Effect": "Allow", "Action": "kms:CreateGrant", "Resource": "*", "Condition": only}
+    user = aws.new_user("user", {"Version": "2012-10-17", "Statement": [statement]})
+    right = {
+        "KeyId": key,
+        "GranteeServicePrincipal": "dynamodb.amazonaws.com",
+        "RetiringServicePrincipal": "dynamodb.amazonaws.com",
+        "Operations": ["Decrypt"],
+        "Constraints": {"SourceArn": table},
+    }
+    user.kms.create_grant(**right)
+    wrong: list[dict[str, Any]] = [
+        {"GranteeServicePrincipal": "backup.amazonaws.com"},
+        {"RetiringServicePrincipal": "backup.amazonaws.com"},
+        {"Constraints": {"SourceArn": table + "x"}},
+    ]
+    for change in wrong:
+        with refused(DENIED):
+            user.kms.create_grant(**{**right, **change})
+
+
+def test_listing_retirable_grants_is_permitted_by_retiring_principal(aws: Any, key: str, refused: Any) -> None:
+    user = aws.new_user("user", may("kms:ListRetirableGrants", arn(aws, "user")))
+    aws.kms.create_grant(
+        KeyId=key, **{**TO_BACKUP, "RetiringServicePrincipal": "dynamodb.amazonaws.com"}, Operations=["Decrypt"]
+    )
+    assert user.kms.list_retirable_grants(RetiringPrincipal=arn(aws, "user"))["Grants"] == []
+    with refused(DENIED):
+        user.kms.list_retirable_grants(RetiringPrincipal=arn_of_root(aws))
+    for account in (aws, user):  # a service's grants are on everybody's keys
+        with refused(DENIED, "RetiringServicePrincipal"):
+            account.kms.list_retirable_grants(RetiringServicePrincipal="dynamodb.amazonaws.com")
 
 
 def test_grant_ids_and_markers_that_are_none_are_refused(aws: Any, key: str, refused: Any) -> None:
