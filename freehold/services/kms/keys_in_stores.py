@@ -70,6 +70,11 @@ async def prepared(call: Call, params: Params) -> InStore | None:
         await backends.of(call.app).run(store, lambda: _make(call, made))
     except StoreProblem as problem:
         raise problem.creating() from None
+    except BaseException:
+        # Nobody waits for it any more, and it may still be made.
+        if store.kind == CLOUDHSM:
+            _abandon(call, made)
+        raise
     return made
 
 

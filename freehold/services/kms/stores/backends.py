@@ -46,13 +46,17 @@ T = TypeVar("T")
 C = TypeVar("C", "Token", "Client")
 
 _of_apps: weakref.WeakKeyDictionary[App, KeyStores] = weakref.WeakKeyDictionary()
+_making_of_apps = threading.Lock()
 
 
 def of(app: App) -> KeyStores:
     """The stores of this worker."""
     held = _of_apps.get(app)
     if held is None:
-        held = _of_apps[app] = KeyStores(app)
+        with _making_of_apps:
+            held = _of_apps.get(app)
+            if held is None:
+                held = _of_apps[app] = KeyStores(app)
     return held
 
 
@@ -71,6 +75,8 @@ class KeyStores:
         """How long a KMS call may take in a store: ReEncrypt uses two keys."""
         self._lock = threading.Lock()
         self._threads: dict[str, Threads] = {}
+        self._threads_lock = threading.Lock()
+        """The event loop takes this one, and so never waits for a connection that is being made."""
         self._connections: dict[tuple[str, str], tuple[int, Token | Client]] = {}
         self._configured: dict[str, HsmToken] = {}
         self.making = Threads("freehold-key-store-making", _MOST_MAKING)
@@ -89,7 +95,7 @@ class KeyStores:
             raise _timeout() from None
 
     def threads(self, store: CustomKeyStore) -> Threads:
-        with self._lock:
+        with self._threads_lock:
             held = self._threads.get(store.store_id)
             if held is None:
                 held = self._threads[store.store_id] = Threads("freehold-key-store", _MOST_THREADS[store.kind])

@@ -170,6 +170,7 @@ class Client:
         made = self._reached(deadline)
         try:
             made.settimeout(_left(deadline))
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return self._context.wrap_socket(made, server_hostname=self.proxy.host)
         except BaseException:
             made.close()

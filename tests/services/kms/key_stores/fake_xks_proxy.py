@@ -177,6 +177,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     proxy: ClassVar[FakeProxy]
 
     def do_POST(self) -> None:
