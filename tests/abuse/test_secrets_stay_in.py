@@ -11,6 +11,10 @@ from typing import Any
 import attacking
 import pytest
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 
 SECRET = "wJalr-a-secret-text-that-nobody-may-log-" + secrets.token_hex(8)
 
@@ -27,6 +31,30 @@ def trail_of(principal: Any) -> bytes:
     for page in principal.cloudtrail.get_paginator("lookup_events").paginate():
         found += [event["CloudTrailEvent"] for event in page["Events"]]
     return "\n".join(found).encode()
+
+
+def import_material(aws: Any) -> dict[str, bytes]:
+    """Import key material, rightly and in wrong ways. What must not be seen of it."""
+    key = aws.kms.create_key(Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
+    given = aws.kms.get_parameters_for_import(
+        KeyId=key, WrappingAlgorithm="RSAES_OAEP_SHA_256", WrappingKeySpec="RSA_2048"
+    )
+    token = given["ImportToken"]
+    public_key = serialization.load_der_public_key(given["PublicKey"])
+    assert isinstance(public_key, RSAPublicKey)
+    oaep = padding.OAEP(padding.MGF1(SHA256()), SHA256(), None)
+    material, short = secrets.token_bytes(32), secrets.token_bytes(31)
+    wrapped, too_short = public_key.encrypt(material, oaep), public_key.encrypt(short, oaep)
+    for token_sent, sent in ((token, too_short), (token, material), (token[:-1], wrapped), (token, wrapped)):
+        with suppress(ClientError):
+            aws.kms.import_key_material(
+                KeyId=key,
+                ImportToken=token_sent,
+                EncryptedKeyMaterial=sent,
+                ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE",
+            )
+    assert aws.kms.describe_key(KeyId=key)["KeyMetadata"]["Enabled"]
+    return {"material": material, "short material": short, "wrapped material": wrapped, "an import token": token}
 
 
 def test_no_secret_is_in_the_trail_or_on_standard_error(server: Any, aws: Any, bucket: str) -> None:
@@ -64,6 +92,8 @@ def test_no_secret_is_in_the_trail_or_on_standard_error(server: Any, aws: Any, b
     grant = aws.kms.create_grant(KeyId=key, GranteePrincipal=role, Operations=["Decrypt"])["GrantToken"]
     hide("a grant token", grant)
     aws.kms.encrypt(KeyId=key, Plaintext=b"x", GrantTokens=[grant])
+    for name, material in import_material(aws).items():
+        hide(name, material)
     aws.s3.put_object(Bucket=bucket, Key="k", Body=SECRET.encode(), ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
     assert aws.s3.get_object(Bucket=bucket, Key="k")["Body"].read() == SECRET.encode()
     customer_key = secrets.token_bytes(32)
