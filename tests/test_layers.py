@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "transport": {"authentication"},
     "audit": {"authentication", "authorization", "crypto", "protocol", "services", "storage"},
     "services": {"audit", "authentication", "authorization", "crypto", "custody", "federation", "protocol", "storage"},
+    "verification": {"audit", "crypto", "custody", "services", "storage"},
     "instance_metadata": set(),
     "testing": {"cli", "services"},
 }

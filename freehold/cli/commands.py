@@ -15,6 +15,7 @@ from freehold.cli import (
     root_key,
     seal,
     tour,
+    verify,
     why,
 )
 
@@ -33,6 +34,7 @@ app.command("unseal")(seal.unseal)
 app.command("seal")(seal.seal)
 app.command("demo")(tour.demo)
 app.command("instance-metadata")(instance_metadata.instance_metadata)
+app.command("verify")(verify.verify)
 app.command("operations")(operations.operations)
 app.command("why")(why.why)
 app.command("import-iam")(import_iam.import_iam)

@@ -26,10 +26,15 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class FileBlobs:
-    """`Blobs` under `directory`, which is made, durably, if need be. Usable from any thread and after a fork."""
+    """`Blobs` under `directory`, which is made, durably, if need be. Usable from any thread and after a fork.
 
-    def __init__(self, directory: Path) -> None:
+    With `make=False` nothing is made: for reading what may not be there.
+    """
+
+    def __init__(self, directory: Path, *, make: bool = True) -> None:
         self._directory = directory
+        if not make:
+            return
         directory.mkdir(mode=0o700, exist_ok=True)
         present = set(os.listdir(directory))
         missing = [name for name in (*_FAN, _UNFINISHED) if name not in present]

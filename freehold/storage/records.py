@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -94,6 +94,10 @@ class Records(Protocol):
     def close(self) -> None: ...
 
 
+DECLARED: Final[dict[str, Table[Any]]] = {}
+"""The typed tables of the modules that were imported, by name; of two that read the same rows, the first."""
+
+
 class Table(Generic[R]):
     """A typed table: `R` is a msgspec Struct, stored as MessagePack. A write touches `domain` when one is named."""
 
@@ -102,6 +106,11 @@ class Table(Generic[R]):
         self.domain = domain
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode: Callable[[bytes], R] = msgspec.msgpack.Decoder(record).decode
+        DECLARED.setdefault(name, self)
+
+    def decoded(self, value: bytes) -> R:
+        """The record that a value is. Raises msgspec.MsgspecError for one of another type."""
+        return self._decode(value)
 
     def get(self, reader: Reader, key: Key) -> R | None:
         value = reader.get(self.name, key)

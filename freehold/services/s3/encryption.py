@@ -110,7 +110,7 @@ async def new_data_key(call: Call, bucket: str, key: str, object_id: str, choice
     """A fresh data key for the object and how it is kept. With SSE-KMS this is the caller's kms:GenerateDataKey."""
     if choice.algorithm == SSE_S3:
         data_key = secrets.token_bytes(DATA_KEY_BYTES)
-        sealed = _sealer(call.app).seal(data_key, _bound_to(bucket, key, object_id))
+        sealed = _sealer(call.app).seal(data_key, bound_to(bucket, key, object_id))
         return data_key, Encryption(SSE_S3, sealed)
     key_id = choice.key_id or MANAGED_KEY
     if key_id == MANAGED_KEY:
@@ -159,7 +159,7 @@ async def opened_data_key(call: Call, bucket: str, key: str, object_id: str, enc
 
 def _open_own(call: Call, bucket: str, key: str, object_id: str, encryption: Encryption) -> bytes:
     try:
-        return _sealer(call.app).open(encryption.wrapped, _bound_to(bucket, key, object_id))
+        return _sealer(call.app).open(encryption.wrapped, bound_to(bucket, key, object_id))
     except IntegrityError:
         raise CorruptRecord("s3.objects: a wrapped data key does not open") from None
 
@@ -177,7 +177,7 @@ def _to_decrypt(bucket: str, key: str, encryption: Encryption) -> Params:
     }
 
 
-def _bound_to(bucket: str, key: str, object_id: str) -> bytes:
+def bound_to(bucket: str, key: str, object_id: str) -> bytes:
     """Associated data of a wrapped data key. A key may hold any character, so it comes last."""
     return f"s3 data key\0{bucket}\0{object_id}\0{key}".encode()
 
