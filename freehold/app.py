@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from freehold.audit import unsealing
 from freehold.audit.sink import AuditLog
-from freehold.authentication.credentials import TokenSealer
+from freehold.authentication.credentials import CredentialSource, TokenSealer
 from freehold.authorization.gather import Authorizer
 from freehold.clock import Clock
 from freehold.config import Settings
@@ -19,12 +19,14 @@ from freehold.crypto.aead import Sealer
 from freehold.custody.keyring import Keyring
 from freehold.federation.oidc import WebIdentities
 from freehold.pipeline import Pipeline
+from freehold.protocol import xks
 from freehold.services import operation as operations
 from freehold.services.freehold import root_key as root_key_operations
 from freehold.services.freehold.vpc_endpoints import EndpointDirectory
 from freehold.services.iam.access import AccessDirectory
 from freehold.services.iam.hashing import PasswordThread
 from freehold.services.iam.last_used import LastUses
+from freehold.services.iam.signing_credentials import SigningCredentials
 from freehold.services.iam_toolbox.kept import DenialLog
 from freehold.services.kms.key_uses import KeyUses
 from freehold.services.kms.stores import backends as key_stores
@@ -77,6 +79,8 @@ class App:
         self.cache = Cache(self.records, counters)
         self.tokens = TokenSealer(Sealer(root_key.sealing_key("tokens")), self.clock)
         self.access = AccessDirectory(self.records, self.cache, self.tokens, self.clock)
+        self.credentials_of: dict[str, CredentialSource] = {xks.SERVICE: SigningCredentials(self.records, self.cache)}
+        """Whose signatures count for a service, where it is not the access keys'."""
         self.denials = DenialLog(self.records, self.clock, root_key.sealing_key("encoded-messages"))
         self.organizations = Organizations(self.cache)
         self.authorizer = Authorizer(self.access, organization_source=self.organizations, denials=self.denials)

@@ -29,7 +29,7 @@ from freehold.crypto.aead import IntegrityError
 from freehold.errors import AwsError, InternalFailure, NotImplementedByFreehold, ServiceUnavailable, aws_error
 from freehold.large_requests import LargeRequests, RequestEntityTooLarge
 from freehold.message import Request, Response
-from freehold.protocol import cors, hosts
+from freehold.protocol import cors, hosts, xks
 from freehold.protocol.codec import codec, serialize_error
 from freehold.protocol.models import OperationModel
 from freehold.protocol.route import Route, Router
@@ -50,6 +50,9 @@ log = logging.getLogger("freehold")
 ONE_MIB = 1024 * 1024
 MOST_BODY_BYTES = {"s3": 4 * ONE_MIB}
 """What an operation without a streaming body takes in, by service; 1 MiB where nothing is said."""
+
+USING_KEYS = ("kms", xks.SERVICE)
+"""The services whose own operations are uses of KMS keys."""
 
 InsufficientStorage = aws_error(
     "InsufficientStorage", 507, "There is no room left to store this. Nothing was changed; free space and try again."
@@ -201,7 +204,7 @@ class Pipeline:
         app, request, operation = self.app, call.request, call.operation
         who = authenticate(
             request,
-            credentials=app.access,
+            credentials=app.credentials_of.get(route.service, app.access),
             clock=app.clock,
             regions=app.settings.regions,
             services=SERVICES_OF_ROUTE.get(route.service, SERVICES),
@@ -239,7 +242,7 @@ class Pipeline:
             except AnsweredElsewhere as asked:
                 await self._ask(call, asked)
         await self.app.audit.write([*call.events, *event.build(call, result, None)])
-        if operation.service == "kms":
+        if operation.service in USING_KEYS:
             app.key_uses.note(call)
         return result
 

@@ -22,7 +22,7 @@ READ_PREFIXES: Final = (
 READ_NAMES: Final = frozenset(
     (
         *("kms.Decapsulate", "kms.Decrypt", "kms.DeriveSharedSecret", "kms.Encapsulate", "kms.Encrypt"),
-        *("kms.ReEncrypt", "kms.Sign"),
+        *("kms.ReEncrypt", "kms.Sign", "kms-xks-proxy.Decrypt", "kms-xks-proxy.Encrypt"),
         *("sts.AssumeRole", "sts.AssumeRoleWithSAML", "sts.AssumeRoleWithWebIdentity", "sts.AssumeRoot"),
     )
 )

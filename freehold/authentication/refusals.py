@@ -100,6 +100,20 @@ REST_JSON: Final = Refusals(
     },
 )
 
+_XKS_FAILED = aws_error("AuthenticationFailedException", 401, "The request's signature is not a valid one.")
+XKS: Final = Refusals(
+    family="rest-json",
+    missing=_XKS_FAILED,
+    incomplete=_XKS_FAILED,
+    incomplete_query=_XKS_FAILED,
+    scope=_XKS_FAILED,
+    mismatch=_XKS_FAILED,
+    skewed=_XKS_FAILED,
+    unsupported=_XKS_FAILED,
+    credentials={UnknownAccessKey: _XKS_FAILED, InvalidToken: _XKS_FAILED, ExpiredToken: _XKS_FAILED},
+)
+"""The XKS Proxy API's: https://github.com/aws/aws-kms-xksproxy-api-spec"""
+
 _S3_HEADER = aws_error("AuthorizationHeaderMalformed", 400, "The authorization header you provided is invalid.")
 S3: Final = Refusals(
     family="s3",
@@ -140,6 +154,8 @@ class Service:
     path: Callable[[str], str] = service_path
     partition_wide: bool = False
     """Whether clients may sign for us-east-1 whatever the deployment's regions are."""
+    any_region: bool = False
+    """Whether the region says where the client is, and not what it wants."""
 
 
 _QUARTER_HOUR, _FIVE_MINUTES = 900, 300
@@ -151,6 +167,7 @@ SERVICES: Final[dict[str, Service]] = {
     "sts": Service(QUERY, _QUARTER_HOUR, partition_wide=True),
     "s3": Service(S3, _QUARTER_HOUR, object_path),
     "kms": Service(JSON, _FIVE_MINUTES),
+    "kms-xks-proxy": Service(XKS, _FIVE_MINUTES, any_region=True),
     "organizations": Service(JSON, _FIVE_MINUTES, partition_wide=True),
     "cognito-identity": Service(JSON, _FIVE_MINUTES),
     "cloudtrail": Service(JSON, _FIVE_MINUTES),

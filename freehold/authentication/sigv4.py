@@ -308,7 +308,7 @@ def _service(request: Request, scope: Scope, services: Mapping[str, Service]) ->
 def _check_scope(scope: Scope, service: Service, regions: Sequence[str], timestamp: str, *, by_query: bool) -> None:
     family = service.refusals
     region = scope.region
-    if region not in regions and not (service.partition_wide and region == "us-east-1"):
+    if region not in regions and not (service.any_region or (service.partition_wide and region == "us-east-1")):
         if family is not S3:
             raise family.scope("Credential should be scoped to a valid region. ")
         if by_query:

@@ -31,7 +31,7 @@ AccessForbiddenException = aws_error("AccessDeniedException", 403, "Access Denie
 _JSON_SERVICES: Final = frozenset(("cloudtrail", "cognito-identity", "freehold", "kms", "organizations"))
 """Services whose protocol answers a refusal with AccessDeniedException (400)."""
 
-_REST_JSON_SERVICES: Final = frozenset(("iam-toolbox",))
+_REST_JSON_SERVICES: Final = frozenset(("iam-toolbox", "kms-xks-proxy"))
 """Services whose protocol answers it with AccessDeniedException (403)."""
 
 _MOST_CALLERS: Final = 20_000

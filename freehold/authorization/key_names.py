@@ -28,6 +28,8 @@ kms:RetiringServicePrincipal kms:PolicyName
 s3:authType s3:ResourceAccount s3:signatureAge s3:signatureversion s3:VersionId s3:TlsVersion
 sts:AWSServiceName sts:DurationSeconds sts:ExternalId sts:RoleSessionName sts:SourceIdentity sts:TransitiveTagKeys
 sts:IdentityTokenAudience sts:SigningAlgorithm sts:TaskPolicyArn
+freehold:XksAwsPrincipalArn freehold:XksAwsSourceVpc freehold:XksAwsSourceVpce freehold:XksKmsKeyArn
+freehold:XksKmsOperation freehold:XksKmsViaService
 """
 
 _BY_KEY: Final = {name.lower(): name for name in _SPELLED.split()}

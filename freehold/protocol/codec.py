@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from freehold.errors import AwsError
 from freehold.message import Request, Response
-from freehold.protocol import json, models, query, rest_json, rest_xml
+from freehold.protocol import json, models, query, rest_json, rest_xml, xks
 from freehold.protocol.models import OperationModel, ServiceModel
 from freehold.protocol.route import Route
 from freehold.services.operation import SERVED
@@ -53,6 +53,8 @@ def serialize_error(
         return json.serialize_error(model, error, request_id)
     if protocol == "query":
         return query.serialize_error(model, error, request_id)
+    if model is not None and model.name == xks.SERVICE:
+        return xks.serialize_error(error, request_id)
     if protocol == "rest-json":
         return rest_json.serialize_error(model, error, request_id)
     return rest_xml.serialize_error(model, error, request_id, bare=request.method == "HEAD")

@@ -1,7 +1,8 @@
 """From a request to its operation: by X-Amz-Target (json), Action (query) or method, path and query (REST).
 
 Which service is meant is said by the credential scope, and where two services sign with one name (`iam`) by the path;
-for a request without a scope it is guessed from the target, the form or else S3. Raises AwsError with the protocol's
+for a request without a scope it is guessed from the target, the form, an external key store proxy's path or else S3.
+Raises AwsError with the protocol's
 code for what is no operation.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from freehold.message import Request
-from freehold.protocol import hosts, models, query, rest_json_route, urls
+from freehold.protocol import hosts, models, query, rest_json_route, urls, xks
 from freehold.protocol.models import OperationModel, ServiceModel
 from freehold.protocol.refusals import (
     InvalidAction,
@@ -80,6 +81,9 @@ class Router:
             return self._of_action(query.form(request)) or "sts"
         if "Action=" in request.query_string and request.raw_path == "/":
             return self._of_action(urls.fields(request.query_string, InvalidUri)) or "s3"
+        # S3 has no operation that is a POST to an object without a query.
+        if request.method == "POST" and not request.query_string and xks.split(request.raw_path) is not None:
+            return xks.SERVICE
         return "s3"
 
     def route(self, request: Request, service: str | None) -> Route:
@@ -145,9 +149,12 @@ class Router:
         return Route(model.name, operation, params, fields, by_name, headers)
 
     def _rest_json(self, model: ServiceModel, request: Request) -> Route:
+        path = request.raw_path
+        if model.name == xks.SERVICE:
+            path = xks.own_path(request.method, path, request.query_string)
         fields = urls.fields(request.query_string, SerializationException)
         table = self._json_table(model)
-        name, labels = table.operation(request.method, request.raw_path, dict(fields))
+        name, labels = table.operation(request.method, path, dict(fields))
         return Route(model.name, model.operations[name], labels, fields, {}, request.headers)
 
     def _json_table(self, model: ServiceModel) -> rest_json_route.Table:

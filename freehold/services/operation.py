@@ -30,7 +30,10 @@ Permissions = Callable[["Call", Params], "list[Permission]"]
 Prepare = Callable[["Call", Params], Awaitable[None]]
 H = TypeVar("H", bound=Handler)
 
-SERVED = ("iam", "iam-toolbox", "sts", "organizations", "cognito-identity", "kms", "s3", "cloudtrail", "freehold")
+SERVED = (
+    *("iam", "iam-toolbox", "sts", "organizations", "cognito-identity", "kms", "kms-xks-proxy", "s3", "cloudtrail"),
+    "freehold",
+)
 """The services whose models are routed; each is a folder here with the same name (an underscore for a hyphen)."""
 
 

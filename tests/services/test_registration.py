@@ -20,6 +20,7 @@ WITHOUT_PERMISSION = {
     "freehold.SignInWithToken",
     "freehold.SignOut",
     "freehold.Unseal",
+    "kms-xks-proxy.GetHealthStatus",
     "s3.DeleteObjects",
     "sts.GetCallerIdentity",
 }

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PAGE: Final = 100
 MOST_ENDPOINTS: Final = 10_000
-_NOT_THROUGH_ENDPOINTS: Final = frozenset(("freehold",))
+_NOT_THROUGH_ENDPOINTS: Final = frozenset(("freehold", "kms-xks-proxy"))
 
 
 class Endpoint(msgspec.Struct, array_like=True):

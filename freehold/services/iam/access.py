@@ -136,11 +136,16 @@ def _owner(reader: Reader, key: AccessKey) -> Principal:
     if key.owner == "root":
         _refuse_closed(reader, key.account_id)
         return _root(key.account_id, key.access_key_id, None)
-    _refuse_closed(reader, key.account_id)
-    user = records.by_unique_id(reader, key.owner_id)
-    if not isinstance(user, User):
+    return user_with_key(reader, key.account_id, key.owner_id, key.access_key_id)
+
+
+def user_with_key(reader: Reader, account_id: str, user_id: str, access_key_id: str) -> Principal:
+    """The user who holds a long-term credential. Raises UnknownAccessKey when the user or the account is gone."""
+    _refuse_closed(reader, account_id)
+    user = records.by_unique_id(reader, user_id)
+    if not isinstance(user, User) or user.account_id != account_id:
         raise UnknownAccessKey
-    return _user(user, key.access_key_id, None)
+    return _user(user, access_key_id, None)
 
 
 def _today(reader: Reader, issued: Principal) -> Principal:

@@ -1,7 +1,8 @@
 """Service-specific credentials of users: generated user names with passwords, and API keys that may expire.
 
 Two per service and user. A password or secret is shown once and kept as a hash only: it is 240 random bits, so that
-a plain SHA-256 cannot be searched. None of the services that take them is served here.
+a plain SHA-256 cannot be searched. Of the services that take them one is served here, and it has signatures verified
+rather than passwords: the external key store proxy (`signing_credentials.py`).
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceSpecificCredential.html
 """
 
@@ -13,7 +14,7 @@ import hashlib
 from freehold.authentication.key_ids import new_secret, new_unique_id
 from freehold.authorization.permission import Permission
 from freehold.services.call import Call
-from freehold.services.iam import entities, pages, records, shapes
+from freehold.services.iam import entities, pages, records, shapes, signing_credentials
 from freehold.services.iam.authorized import iam, on_entity, own_name
 from freehold.services.iam.errors import (
     InvalidInput,
@@ -29,6 +30,7 @@ from freehold.storage.records import Reader, Table
 MOST_PER_SERVICE = 2
 _PASSWORDS = frozenset(("codecommit.amazonaws.com", "cassandra.amazonaws.com"))
 _API_KEYS = frozenset(("bedrock.amazonaws.com", "logs.amazonaws.com"))
+_SIGNING = frozenset((signing_credentials.SERVICE,))
 _DAY_SECONDS = 86_400
 
 
@@ -36,9 +38,9 @@ class ServiceCredential(Record, kw_only=True):
     credential_id: str
     service: str
     user_name: str
-    """The generated name; of an API key, its alias."""
+    """The generated name; of an API key, its alias; of a credential that signs, its access key id."""
     hashed: str
-    """SHA-256 of the password or secret."""
+    """SHA-256 of the password or secret; empty for a credential that signs."""
     created_at: int
     expires_at: int = 0
     active: bool = True
@@ -65,7 +67,7 @@ def _require(reader: Reader, call: Call, user: User, params: Params) -> ServiceC
 
 
 def _refuse_unsupported(service: str) -> None:
-    if service not in _PASSWORDS | _API_KEYS:
+    if service not in _PASSWORDS | _API_KEYS | _SIGNING:
         raise NotSupportedService(f"No such service {service} is supported for Service Specific Credentials")
 
 
@@ -85,8 +87,10 @@ def _shown(call: Call, user: User, record: ServiceCredential) -> Result:
     return shown
 
 
-def _new_secret(record: ServiceCredential) -> dict[str, str]:
+def _new_secret(call: Call, record: ServiceCredential) -> dict[str, str]:
     """A secret for the credential, to be shown this once."""
+    if record.service in _SIGNING:
+        return {"ServicePassword": signing_credentials.give_secret(call.tx, record.user_name)}
     secret = new_secret()
     if record.service in _API_KEYS:
         secret = "ABSK" + base64.b64encode(f"{record.user_name}:{secret}".encode()).decode("ascii")
@@ -106,7 +110,8 @@ def _may_create(call: Call, params: Params) -> list[Permission]:
 @iam("CreateServiceSpecificCredential", _may_create, writes=True)
 def create_service_specific_credential(call: Call, params: Params) -> Result:
     """For CodeCommit and Keyspaces a user name and a password, for Bedrock and CloudWatch Logs an API key, which may
-    end after CredentialAgeDays (1 to 36,600)."""
+    end after CredentialAgeDays (1 to 36,600). For Freehold's own kms-xks-proxy.amazonaws.com the user name is an access
+    key id and the password the secret that AWS KMS signs with."""
     service = params["ServiceName"]
     _refuse_unsupported(service)
     if "CredentialAgeDays" in params and service not in _API_KEYS:
@@ -115,19 +120,25 @@ def create_service_specific_credential(call: Call, params: Params) -> Result:
     present = [record for record in of(call.tx, call.account_id, user.unique_id) if record.service == service]
     if len(present) >= MOST_PER_SERVICE:
         raise quota("ServiceSpecificCredentialsPerUserPerService", MOST_PER_SERVICE)
-    names = (f"{user.name}{suffix}-at-{call.account_id}" for suffix in ("", "+1", "+2"))
     now = int(call.app.clock.now_seconds())
     record = ServiceCredential(
         credential_id=new_unique_id("ACCA"),
         service=service,
-        user_name=next(name for name in names if all(other.user_name != name for other in present)),
+        user_name=_new_name(call, user, service, present),
         hashed="",
         created_at=now,
         expires_at=now + params["CredentialAgeDays"] * _DAY_SECONDS if "CredentialAgeDays" in params else 0,
     )
-    secret = _new_secret(record)
+    secret = _new_secret(call, record)
     SERVICE_CREDENTIALS.put(call.tx, (call.account_id, user.unique_id, record.credential_id), record)
     return {"ServiceSpecificCredential": _shown(call, user, record) | secret}
+
+
+def _new_name(call: Call, user: User, service: str, present: list[ServiceCredential]) -> str:
+    if service in _SIGNING:
+        return signing_credentials.create(call.tx, call.account_id, user.unique_id)
+    names = (f"{user.name}{suffix}-at-{call.account_id}" for suffix in ("", "+1", "+2"))
+    return next(name for name in names if all(other.user_name != name for other in present))
 
 
 def _may_list(call: Call, params: Params) -> list[Permission]:
@@ -183,7 +194,7 @@ def reset_service_specific_credential(call: Call, params: Params) -> Result:
     """Another password or secret; the former one is worth nothing from now on."""
     user = _user(call.tx, call, params)
     record = _require(call.tx, call, user, params)
-    secret = _new_secret(record)
+    secret = _new_secret(call, record)
     SERVICE_CREDENTIALS.put(call.tx, (call.account_id, user.unique_id, record.credential_id), record)
     return {"ServiceSpecificCredential": _shown(call, user, record) | secret}
 
@@ -196,6 +207,8 @@ def update_service_specific_credential(call: Call, params: Params) -> None:
     if params["Status"] == "Expired":
         raise InvalidInput("The status of a service-specific credential can be set to Active or Inactive.")
     record.active = params["Status"] == "Active"
+    if record.service in _SIGNING:
+        signing_credentials.set_active(call.tx, record.user_name, active=record.active)
     SERVICE_CREDENTIALS.put(call.tx, (call.account_id, user.unique_id, record.credential_id), record)
 
 
@@ -204,4 +217,6 @@ def delete_service_specific_credential(call: Call, params: Params) -> None:
     """Delete a credential for good."""
     user = _user(call.tx, call, params)
     record = _require(call.tx, call, user, params)
+    if record.service in _SIGNING:
+        signing_credentials.forget(call.tx, record.user_name)
     SERVICE_CREDENTIALS.delete(call.tx, (call.account_id, user.unique_id, record.credential_id))
