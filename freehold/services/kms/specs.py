@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -65,8 +64,9 @@ class InvalidMaterial(Exception):
     """Not material of this spec. Says what is wrong with it, never what it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(NamedTuple):
+    """One row."""
+
     name: str
     kind: str
     """symmetric, hmac, rsa, ec, ed25519, ml-dsa or ml-kem."""

@@ -455,3 +455,37 @@ def test_another_account_uses_a_key_as_its_policy_says(keys: Any, freehold_serve
         other.kms.verify(KeyId=key, Signature=signature, **asked)
     with refused("NotFoundException"):
         other.kms.sign(KeyId=key.rpartition("/")[2], **asked)
+
+
+def test_a_policy_may_look_at_the_algorithm_on_both_sides_of_a_reencryption(keys: Any, refused: Any) -> None:
+    kms, old, new = keys.kms, keys(*KEYS["rsa-encrypting"]), keys(*KEYS["symmetric"])
+    blobs = {
+        algorithm: kms.encrypt(KeyId=old, Plaintext=b"p", EncryptionAlgorithm=algorithm)["CiphertextBlob"]
+        for algorithm in ("RSAES_OAEP_SHA_1", OAEP)
+    }
+
+    def allow(action: str, algorithm: str, key: str) -> dict[str, Any]:
+        wanted = {"StringEquals": {"kms:EncryptionAlgorithm": algorithm}}
+        return {"Effect": "Allow", "Action": action, "Resource": key, "Condition": wanted}
+
+    statements = [
+        allow("kms:Decrypt", OAEP, old),
+        allow("kms:ReEncryptFrom", OAEP, old),
+        allow("kms:ReEncryptTo", "SYMMETRIC_DEFAULT", new),
+    ]
+    user = keys.principal.new_user("mover", {"Version": "2012-10-17", "Statement": statements}).kms
+
+    def decrypt(algorithm: str) -> Any:
+        return user.decrypt(KeyId=old, CiphertextBlob=blobs[algorithm], EncryptionAlgorithm=algorithm)
+
+    def move(algorithm: str, **more: Any) -> Any:
+        asked = {"CiphertextBlob": blobs[algorithm], "SourceKeyId": old, "SourceEncryptionAlgorithm": algorithm}
+        return user.re_encrypt(**asked, **{"DestinationKeyId": new, **more})
+
+    assert decrypt(OAEP)["Plaintext"] == b"p"
+    assert move(OAEP)["KeyId"] == new
+    for call in (decrypt, move):
+        with refused(DENIED):
+            call("RSAES_OAEP_SHA_1")
+    with refused(DENIED):
+        move(OAEP, DestinationKeyId=old, DestinationEncryptionAlgorithm=OAEP)

@@ -214,7 +214,7 @@ def test_secrets_are_derived_from_points_on_the_curve_alone(
         )
         if isinstance(got, dict):
             assert test["result"] != "invalid", test
-            assert got["SharedSecret"] == hexed(test["shared"]), test
+            assert (got["SharedSecret"], got["KeyOrigin"]) == (hexed(test["shared"]), "EXTERNAL"), test
             derived += 1
         else:
             assert test["result"] != "valid", test
