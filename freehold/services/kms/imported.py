@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives import serialization
 from freehold.services.kms import material, records, service_events, specs, states
 from freehold.services.kms.errors import InvalidState
 from freehold.services.kms.records import IMPORTED, Imported, Key
-from freehold.services.operation import due_work
 from freehold.storage.records import Reader, Transaction
 
 if TYPE_CHECKING:
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 EXTERNAL: Final = "EXTERNAL"
 EXPIRES: Final = "KEY_MATERIAL_EXPIRES"
 DOES_NOT_EXPIRE: Final = "KEY_MATERIAL_DOES_NOT_EXPIRE"
-_DUE: Final = "expire"
-_AT_MOST_PER_SWEEP: Final = 100
+DUE: Final = "expire"
+"""What the sweeper has to do with a key whose material's time is up."""
 _NAMED: Final = b"freehold kms imported material v1\0"
 
 
@@ -73,7 +72,7 @@ def put(app: App, tx: Transaction, key: Key, number: int, record: Imported, raw:
     material.put(app, tx, key, number, raw, record.material_id, round(now, 3), record.rotation)
     IMPORTED.put(tx, (key.region, key.key_id, number), record)
     if record.expires_at:
-        records.plan(tx, record.expires_at, _DUE, key)
+        records.plan(tx, record.expires_at, DUE, key)
 
 
 def remove(tx: Transaction, key: Key, number: int, record: Imported) -> None:
@@ -151,13 +150,3 @@ def relate(tx: Transaction, primary: Key, replica: Key, now: float) -> None:
         IMPORTED.put(tx, (replica.region, replica.key_id, number), mine)
     replica.material, replica.material_id = primary.material, primary.material_id
     settle(tx, replica, now)
-
-
-@due_work
-def expire_due(app: App, tx: Transaction) -> None:
-    """Erase the imported material whose time is up, of at most 100 keys a call."""
-    now = app.clock.now_seconds()
-    for key in records.due(tx, now, _DUE, _AT_MOST_PER_SWEEP):
-        # Material that was deleted or came again since then left its old date on the list.
-        if expire(app, tx, key, now):
-            records.save(tx, key)

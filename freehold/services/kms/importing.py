@@ -34,15 +34,18 @@ from freehold.services.kms.errors import (
 from freehold.services.kms.permissions import find, managing, on_key, request_context
 from freehold.services.kms.records import Imported, Key
 from freehold.services.kms.specs import InvalidMaterial, Spec
-from freehold.services.operation import Params, Result, operation
+from freehold.services.operation import Params, Result, due_work, operation
 
 if TYPE_CHECKING:
+    from freehold.app import App
     from freehold.services.call import Call
+    from freehold.storage.records import Transaction
 
 MOST_DAYS: Final = 365
 _DAY_SECONDS: Final = 86_400
 _NEW: Final = "NEW_KEY_MATERIAL"
 _EXISTING: Final = "EXISTING_KEY_MATERIAL"
+_AT_MOST_PER_SWEEP: Final = 100
 _SYMMETRIC_ONLY: Final = ("ImportType", "KeyMaterialDescription", "KeyMaterialId")
 
 
@@ -178,6 +181,19 @@ def import_key_material(call: Call, params: Params) -> Result:
     if key.spec == specs.SYMMETRIC:
         result["KeyMaterialId"] = record.material_id
     return result
+
+
+@due_work
+def expire_due(app: App, tx: Transaction) -> None:
+    """Erase the imported material whose time is up, of at most 100 keys a call."""
+    now = app.clock.now_seconds()
+    for key in records.due(tx, now, imported.DUE, _AT_MOST_PER_SWEEP):
+        # Material that was deleted or came again since then left its old date on the list.
+        if imported.expire(app, tx, key, now):
+            records.save(tx, key)
+            if not key.is_replica:
+                # What only waited for a rotation is nothing to the replicas any more.
+                multi_region.synchronize(app, tx, key)
 
 
 def _place(key: Key, known: dict[int, Imported], params: Params, material_id: str) -> tuple[int, Imported]:

@@ -31,7 +31,7 @@ from freehold.services.iam import accounts
 from freehold.services.iam.access import AccessDirectory
 from freehold.services.kms.deletion import destroy_due
 from freehold.services.kms.import_tokens import forget_epochs
-from freehold.services.kms.imported import expire_due
+from freehold.services.kms.importing import expire_due
 from freehold.services.kms.key_uses import KeyUses
 from freehold.services.kms.rotation import rotate_due
 from freehold.storage.cache import Cache

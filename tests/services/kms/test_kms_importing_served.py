@@ -243,6 +243,23 @@ def test_new_material_is_everywhere_before_the_rotation(aws: Any, refused: Any) 
     assert far.kms.decrypt(CiphertextBlob=new)["Plaintext"] == b"new"
 
 
+def test_waiting_material_that_expires_in_the_primary_is_gone_everywhere(tmp_path: Path) -> None:
+    with freehold.testing.server(tmp_path, regions=(HOME, FAR)) as own:
+        aws = own.account
+        far = aws.in_region(FAR)
+        key_id = new_key(aws, MultiRegion=True)
+        bring(aws, key_id, first := os.urandom(32))
+        aws.kms.replicate_key(KeyId=key_id, ReplicaRegion=FAR)
+        bring(far, key_id, first)
+        expiring = {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": datetime.now(UTC) + HOUR}
+        bring(aws, key_id, second := os.urandom(32), ImportType="NEW_KEY_MATERIAL", **expiring)
+        bring(far, key_id, second)
+        own.advance(hours=2)
+        for one in (aws, far):
+            assert materials(one, key_id) == [("CURRENT", "IMPORTED")]
+            assert state(one, key_id) == "Enabled"
+
+
 def test_waiting_material_that_the_primary_loses_is_gone_everywhere(aws: Any) -> None:
     far = aws.in_region(FAR)
     key_id = new_key(aws, MultiRegion=True)
