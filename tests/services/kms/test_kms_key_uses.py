@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from freehold.services.kms import key_uses
 from freehold.services.kms.key_uses import KeyUses
-from freehold.services.kms.records import LAST_USES
+from freehold.services.kms.last_usage import note_beginning
+from freehold.services.kms.records import KEYS, LAST_USES, LastUse
 
 OWNER, CALLER = "111122223333", "444455556666"
 ARN = f"arn:aws:kms:us-east-1:{OWNER}:key/k"
@@ -98,3 +100,39 @@ def test_what_is_held_is_bounded(kms: Any, monkeypatch: pytest.MonkeyPatch) -> N
     assert uses.noted(ARN[:-1] + "d") is None
     uses.note(call("Decrypt", ARN[:-1] + "a"))
     assert uses.noted(ARN[:-1] + "a").operation == "Decrypt"  # type: ignore[union-attr]
+
+
+def test_of_a_key_that_is_older_than_the_keeping_of_uses_it_is_said_since_when(kms: Any, key_id: str) -> None:
+    place = ("us-east-1", key_id)
+    key = KEYS.get(kms.app.records.reader(), place)
+    assert key is not None
+    key.created_at -= 30 * 86_400
+    kms.write(lambda tx: KEYS.put(tx, place, key))
+    began = kms.app.started_at
+    for _ in range(2):
+        shown = kms("GetKeyLastUsage", KeyId=key_id)
+        assert shown["KeyLastUsage"] == {}
+        assert abs((shown["TrackingStartDate"] - began).total_seconds()) < 0.001
+        assert (shown["TrackingStartDate"] - shown["KeyCreationDate"]).days in (29, 30)
+        # A later start of the server keeps the first one's date.
+        kms.write(lambda tx: note_beginning(kms.app, tx))
+        kms.app.started_at = began + timedelta(days=5)
+
+
+def test_a_use_before_the_key_was_made_is_anothers(kms: Any, key_id: str) -> None:
+    """A replica's id may be in use again in a Region where it was deleted before."""
+    place = ("us-east-1", key_id)
+    older = LastUse(operation="Encrypt", at=1000.0, event_id="e", request_id="r")
+    kms.write(lambda tx: LAST_USES.put(tx, place, older))
+    assert kms("GetKeyLastUsage", KeyId=key_id)["KeyLastUsage"] == {}
+
+
+def test_a_destroyed_key_leaves_no_last_use(kms: Any, key_id: str) -> None:
+    uses = kms.app.key_uses
+    uses.note(call("Encrypt", kms("DescribeKey", KeyId=key_id)["KeyMetadata"]["Arn"], at=kms.app.clock.now_seconds()))
+    asyncio.run(uses.write_out())
+    assert written(kms, key_id) is not None
+    kms("ScheduleKeyDeletion", KeyId=key_id, PendingWindowInDays=7)
+    kms.app.clock.advance(8 * 86_400)
+    kms.sweep()
+    assert written(kms, key_id) is None
