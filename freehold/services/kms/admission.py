@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from freehold.services.call import Call
 
 
-SLOW: Final = frozenset(("RSA_4096",))
-"""The specs with which one use of the private key takes more than a millisecond of CPU (the next, ML_DSA_87, 0.7)."""
+SLOW: Final = frozenset(("ML_DSA_65", "ML_DSA_87", "RSA_4096"))
+"""The specs with which one use of the private key takes more than a millisecond of CPU, on average
+(docs/decisions/0011-private-keys-that-take-long.md)."""
 
 
 class Prepared(NamedTuple):
