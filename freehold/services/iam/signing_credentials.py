@@ -34,7 +34,7 @@ class SigningKey(Record, kw_only=True):
         return f"SigningKey({self.account_id}, {self.user_id})"
 
 
-SIGNING_KEYS = Table("iam.signing_keys", SigningKey)  # (access key id,)
+SIGNING_KEYS = Table("iam.signing_keys", SigningKey, domain="iam")  # (access key id,)
 
 
 def create(tx: Transaction, account_id: str, user_id: str) -> str:
