@@ -1,8 +1,8 @@
 """Every condition key that AWS lists for an operation of KMS decides there: an allow and a deny that hang on it.
 
-The operations ask with their own permission functions for a request that gives everything they can (`driven_operations`),
-and what they ask for is decided under a key policy, or the caller's own policy where no key is concerned, of one
-statement with one condition.
+The operations ask with their own permission functions for a request that gives everything it can
+(`driven_operations`), and what they ask for is decided under a key policy, or the caller's own policy where no key is
+concerned, of one statement with one condition.
 https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
 """
 

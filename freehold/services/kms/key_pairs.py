@@ -57,7 +57,12 @@ def _checked(call: Call, params: Params) -> Spec:
 async def _make_in_a_thread(call: Call, params: Params) -> None:
     spec = _checked(call, params)
     if spec.slow:
-        call.prepared = Made(call.prepared.key, await key_making.made(call.app, spec, call.account_id))
+        raw = await key_making.made(call.app, spec, call.account_id)
+        # That may have taken many seconds: what holds now decides, for who may use the key and for its state.
+        call.resources.clear()
+        for permission in call.operation.permissions(call, params):
+            call.require(permission)
+        call.prepared = Made(call.prepared.key, raw)
 
 
 def _generated(call: Call, params: Params) -> tuple[bytes, Result]:

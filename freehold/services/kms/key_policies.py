@@ -12,7 +12,7 @@ from freehold.authorization.policy_set import alone
 from freehold.authorization.principal import Principal
 from freehold.services.iam import principals
 from freehold.services.kms import loaded, policies, records
-from freehold.services.kms.errors import LimitExceeded, MalformedPolicyDocument, NotFound
+from freehold.services.kms.errors import LimitExceeded, MalformedPolicyDocument, NotFound, ValidationException
 from freehold.services.kms.permissions import find, managing, on_key, request_context
 from freehold.services.kms.records import Key
 from freehold.services.operation import Params, Result, operation
@@ -25,6 +25,8 @@ _TOO_PERMISSIVE: Final = (
     "OverlyPermissiveCondition: Using the ForAllValues set operator with a single-valued condition key matches "
     "requests without the specified {what} or with an unspecified {what}. To fix, remove ForAllValues."
 )
+_SHARED: Final = "AWS_RAM"
+"""The policy of keys that are shared through Resource Access Manager, which isn't served."""
 _SINGLE_VALUED: Final = {"kms:encryptioncontext:": "encryption context", "aws:requesttag/": "tag"}
 
 
@@ -52,7 +54,9 @@ def accepted(call: Call, key: Key, text: str, *, bypass: bool) -> str:
 
 def _refuse_lockout(call: Call, key: Key, policy: document.Policy) -> None:
     """Unless the caller, or the account that the policy delegates to, may put another policy afterwards."""
-    wanted = Permission("kms:PutKeyPolicy", key.arn, key.account_id, resource_policy=policy, kind="key")
+    # What that later request would be decided with: a policy may let in by what the key is.
+    context = loaded.context_of(call.reader, key) | {"kms:policyname": policies.NAME}
+    wanted = Permission("kms:PutKeyPolicy", key.arn, key.account_id, context, resource_policy=policy, kind="key")
     decision = call.may(wanted)
     if decision.allowed:
         return
@@ -65,7 +69,7 @@ def _refuse_lockout(call: Call, key: Key, policy: document.Policy) -> None:
         wanted.action,
         wanted.resource,
         wanted.account_id,
-        Context(call.context, of_principal(root)),
+        Context(context, call.context, of_principal(root)),
         kind="key",
         resource_policy=alone(policy),
     )
@@ -102,7 +106,10 @@ def _may_get(call: Call, params: Params) -> list[Permission]:
 
 
 def _refuse_other_names(params: Params) -> None:
-    if params.get("PolicyName", policies.NAME) != policies.NAME:
+    name = params.get("PolicyName", policies.NAME)
+    if name == _SHARED and "Policy" in params:
+        raise ValidationException("The AWS_RAM policy can only be managed by the RAM service.")
+    if name != policies.NAME:
         raise NotFound("No such policy exists")
 
 

@@ -153,15 +153,18 @@ def _create(call: Call, params: Params, in_store: keys_in_stores.InStore | None)
         description=params.get("Description", ""),
         spec=spec.name,
         usage=usage,
+        origin=params.get("Origin", "AWS_KMS"),
         tags=tags.read(params.get("Tags", [])),
         primary_region=call.region if params.get("MultiRegion") else "",
     )
+    is_imported = params.get("Origin") == imported.EXTERNAL
+    if is_imported:
+        imported.begin(key)
     if "Policy" in params:
         key.policy = key_policies.accepted(
             call, key, params["Policy"], bypass=params.get("BypassPolicyLockoutSafetyCheck", False)
         )
-    if params.get("Origin") == imported.EXTERNAL:
-        imported.begin(key)
+    if is_imported:
         enter(call.tx, key)
     elif in_store is not None:
         keys_in_stores.enter(call, key, in_store)

@@ -72,7 +72,7 @@ class LoadedKey:
         # Looked at by every request: when the key is gone or its imported material is, 0.0 if ever is never.
         self.deadline = min(filter(None, (record.deletion_at, record.expires_at)), default=0.0)
         self.policy = policies.compiled(record.policy)
-        self.context = _context(reader, record)
+        self.context = context_of(reader, record)
         self.use_context = self.context
         if self.symmetric:
             self.use_context = {**self.context, "kms:encryptionalgorithm": "SYMMETRIC_DEFAULT"}
@@ -269,7 +269,7 @@ def _missing(call: Call, name: identifiers.Name, action: str) -> AwsError:
     return key_not_found(f"{where}key/{name.key_id}")
 
 
-def _context(reader: Reader, record: Key) -> dict[str, ContextValue]:
+def context_of(reader: Reader, record: Key) -> dict[str, ContextValue]:
     """The condition keys that follow from the key alone."""
     context: dict[str, ContextValue] = {
         "kms:keyspec": record.spec,

@@ -124,6 +124,7 @@ def replicate_key(call: Call, params: Params) -> Result:
         usage=primary.usage,
         origin=primary.origin,
         import_secret=primary.import_secret,
+        primary_region=primary.region,
     )
     there = _in_region(call, region, REGISTRY["kms.CreateKey"])
     if "Policy" in params:

@@ -280,6 +280,42 @@ def test_a_policy_that_locks_its_author_out_is_refused(aws: Any, refused: Any) -
         aws.kms.put_key_policy(KeyId=key, Policy=encrypt_only, BypassPolicyLockoutSafetyCheck=True)
 
 
+LETS_IN: list[tuple[dict[str, Any], bool]] = [
+    # the condition on what the account may do, whether that lets a policy be put again
+    (
+        {"StringEquals": {"kms:KeySpec": "SYMMETRIC_DEFAULT", "kms:KeyOrigin": "EXTERNAL", "aws:ResourceTag/a": "b"}},
+        True,
+    ),
+    ({"StringEquals": {"kms:PolicyName": "default"}, "Bool": {"kms:MultiRegion": "true"}}, True),
+    ({"Null": {"kms:BypassPolicyLockoutSafetyCheck": "true"}}, True),
+    ({"StringEquals": {"kms:KeySpec": "RSA_2048"}}, False),
+    ({"StringEquals": {"kms:KeyOrigin": "AWS_KMS"}}, False),
+    ({"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}, False),
+    ({"StringEquals": {"kms:ResourceAliases": "alias/none-yet"}}, False),
+]
+
+
+@pytest.mark.parametrize(("condition", "lets_in"), LETS_IN, ids=str)
+def test_the_lockout_check_asks_as_the_next_request_would(
+    aws: Any, refused: Any, condition: dict[str, Any], lets_in: bool
+) -> None:
+    """A policy may let in by what the key is; what it is decides already when the key is made."""
+    text = policy(statement("Allow", root_of(aws), "kms:*", Condition=condition))
+    request = {"Origin": "EXTERNAL", "MultiRegion": True, "Tags": [{"TagKey": "a", "TagValue": "b"}]}
+    key = aws.kms.create_key(**request)["KeyMetadata"]["KeyId"]
+    if lets_in:
+        made = aws.kms.create_key(**request, Policy=text)["KeyMetadata"]["KeyId"]
+        aws.kms.put_key_policy(KeyId=made, Policy=text)
+        aws.kms.put_key_policy(KeyId=key, Policy=text)
+        return
+    for put in (
+        lambda: aws.kms.create_key(**request, Policy=text),
+        lambda: aws.kms.put_key_policy(KeyId=key, Policy=text),
+    ):
+        with refused("MalformedPolicyDocumentException", "will not allow you"):
+            put()
+
+
 MALFORMED = [
     ("no JSON", "{", None),
     ("no statement", '{"Version": "2012-10-17"}', None),
@@ -338,8 +374,14 @@ def test_only_the_default_policy_exists(aws: Any, refused: Any) -> None:
     key = aws.kms.create_key()["KeyMetadata"]["KeyId"]
     assert aws.kms.list_key_policies(KeyId=key)["PolicyNames"] == ["default"]
     assert aws.kms.get_key_policy(KeyId=key)["PolicyName"] == "default"
+    for name in ("other", "AWS_RAM"):
+        with refused("NotFoundException"):
+            aws.kms.get_key_policy(KeyId=key, PolicyName=name)
+    text = aws.kms.get_key_policy(KeyId=key)["Policy"]
     with refused("NotFoundException"):
-        aws.kms.get_key_policy(KeyId=key, PolicyName="other")
+        aws.kms.put_key_policy(KeyId=key, PolicyName="other", Policy=text)
+    with refused("ValidationException", "can only be managed by the RAM service"):
+        aws.kms.put_key_policy(KeyId=key, PolicyName="AWS_RAM", Policy=text)
 
 
 def test_creating_keys_is_up_to_iam_and_its_conditions(aws: Any, refused: Any) -> None:

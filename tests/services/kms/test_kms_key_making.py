@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -123,3 +124,30 @@ def test_who_gave_up_waiting_is_not_worked_for() -> None:
 
     assert asyncio.run(ask()) == b"material"
     assert made == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "code"),
+    [
+        ("DisableKey", {}, "DisabledException"),
+        ("ScheduleKeyDeletion", {}, "KMSInvalidStateException"),
+        ("PutKeyPolicy", {"BypassPolicyLockoutSafetyCheck": True}, "AccessDeniedException"),
+    ],
+)
+def test_who_waited_for_a_slow_key_pair_is_asked_again(
+    kms: Any, key_id: str, monkeypatch: pytest.MonkeyPatch, change: str, more: dict[str, Any], code: str
+) -> None:
+    """A queue of RSA keys is seconds long; a key that was disabled meanwhile seals nothing any more."""
+    if change == "PutKeyPolicy":
+        statement = {"Effect": "Allow", "Principal": "*", "Action": "kms:DescribeKey", "Resource": "*"}
+        more = {**more, "Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})}
+
+    async def made(*waiting: Any) -> bytes:
+        # In another thread, since the call that waits has this one's event loop.
+        await asyncio.to_thread(lambda: kms(change, KeyId=key_id, **more))
+        return b"material that must not be used"
+
+    monkeypatch.setattr(key_making, "made", made)
+    with pytest.raises(AwsError) as error:
+        kms("GenerateDataKeyPair", KeyId=key_id, KeyPairSpec="RSA_2048")
+    assert error.value.code == code
