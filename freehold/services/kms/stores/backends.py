@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from freehold.app import App
     from freehold.services.call import Call, Elsewhere
     from freehold.services.kms.loaded import LoadedKey
-    from freehold.services.kms.stores.pkcs11 import Library, Token
+    from freehold.services.kms.stores.hsm import Library, Token
     from freehold.services.kms.stores.xks_client import Client
     from freehold.storage.records import Transaction
 
 log = logging.getLogger("freehold")
 
+_MOST_START_SECONDS: Final = 12.0
 _MORE_SECONDS: Final = 2.0
 """For the wait for a thread."""
 _MOST_THREADS: Final = {CLOUDHSM: 4, records.EXTERNAL: 16}
@@ -69,8 +70,8 @@ class KeyStores:
     def __init__(self, app: App) -> None:
         self._settings = app.settings
         self._records = app.records
-        self._hsm_seconds = app.settings.hsm_timeout_milliseconds / 1000
-        asked_twice = 2 * max(self._hsm_seconds, app.settings.xks_timeout_milliseconds / 1000)
+        self.hsm_seconds = app.settings.hsm_timeout_milliseconds / 1000
+        asked_twice = 2 * max(self.hsm_seconds, app.settings.xks_timeout_milliseconds / 1000)
         self.call_seconds = asked_twice + _MORE_SECONDS
         """How long a KMS call may take in a store: ReEncrypt uses two keys."""
         self._lock = threading.Lock()
@@ -119,7 +120,7 @@ class KeyStores:
 
     def token(self, app: App, store: CustomKeyStore) -> Token:
         """The store's token; it is opened at its first use. Raises StoreProblem."""
-        from freehold.services.kms.stores.pkcs11 import Token, library
+        from freehold.services.kms.stores.hsm import Token, library
 
         configured = self.configured(store.cluster_id, store.account_id)
         if configured is None:
@@ -128,7 +129,11 @@ class KeyStores:
             store,
             Token,
             lambda: Token(
-                library(configured.uri.module), configured.uri, secret.opened(app, store), store.token_serial
+                library(configured.uri.module),
+                configured.uri,
+                secret.opened(app, store),
+                store.token_serial,
+                self.hsm_seconds,
             ),
         )
 
@@ -139,7 +144,7 @@ class KeyStores:
 
     def in_library(self, library: Library, work: Callable[[], T]) -> T:
         """Do `work` in the thread of a library. Raises TimeoutError and Busy."""
-        return library.threads.wait(work, self._hsm_seconds)
+        return library.threads.wait(work, self.hsm_seconds + (0 if library.running else _MOST_START_SECONDS))
 
     def client(self, app: App, store: CustomKeyStore) -> Client:
         """The connections to the store's proxy. Raises StoreProblem."""

@@ -93,10 +93,10 @@ async def _present(call: Call, token: HsmToken) -> None:
     stores = backends.of(call.app)
 
     def look() -> None:
-        from freehold.services.kms.stores.pkcs11 import again_after, find, library
+        from freehold.services.kms.stores.hsm import library
 
         used = library(token.uri.module)
-        stores.in_library(used, lambda: again_after(used, lambda: find(used, token.uri)))
+        stores.in_library(used, lambda: used.find(token.uri, stores.hsm_seconds))
 
     await _tried(call, look)
 

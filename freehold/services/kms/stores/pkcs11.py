@@ -1,15 +1,14 @@
 """Tokens of HSMs, spoken to by PKCS#11: keys that are made in a token, are used in it, and never leave it.
 
 A KMS key is a generic secret of 64 bytes, sensitive and never extractable, whose one use is HMAC-SHA-512
-(docs/formats/kms-store-ciphertext.md); one that the token would give away is refused. A library is loaded at its first
-use, in the worker process itself, and is called from one thread alone, since it is initialised without locks. What a
-token lost meanwhile (sessions, the login, itself) is opened anew once; then the call fails.
+(docs/formats/kms-store-ciphertext.md); one that the token would give away is refused. This is for the library's own
+process (`token_process.py`) and its one thread, since libraries are initialised without locks. What a token lost
+meanwhile (sessions, the login, itself) is opened anew once; then the call fails.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -19,11 +18,11 @@ from typing import Any, Final, TypeVar
 
 from freehold.crypto.pkcs11_uri import TokenUri
 from freehold.services.kms.stores.errors import StoreProblem
-from freehold.services.kms.stores.threads import Threads
 
 log = logging.getLogger("freehold")
 
 KEY_BITS: Final = 512
+ANEW_EVERY_SECONDS: Final = 0.2
 RETRY_AFTER_SECONDS: Final = 1.0
 """How long a token that couldn't be opened is left alone."""
 
@@ -40,15 +39,14 @@ def label(account_id: str, key_id: str) -> str:
 
 
 class Library:
-    """One PKCS#11 library of this process. All but `threads` is used in its one thread."""
+    """The PKCS#11 library of this process."""
 
     def __init__(self, module: Path) -> None:
-        self.threads = Threads("freehold-pkcs11", 1)
         self.generation = 0
         """Moves when the library was initialised anew, which ends all sessions."""
         self._module = str(module)
         self._lib: Any = None
-        self._begun_at = -RETRY_AFTER_SECONDS
+        self._begun_at = -ANEW_EVERY_SECONDS
 
     def tokens(self) -> list[Any]:
         """The tokens that are there."""
@@ -68,14 +66,12 @@ class Library:
                 continue
         return found
 
-    def may_begin_anew(self) -> bool:
-        """Whether it wasn't begun anew just now: that ends the sessions of all its tokens."""
-        return time.monotonic() - self._begun_at >= RETRY_AFTER_SECONDS
-
     def begin_anew(self) -> None:
         """Initialise the library again: some show what came and went only then."""
         import pkcs11
 
+        # It ends the sessions of all tokens, and so happens now and then only.
+        time.sleep(max(0.0, self._begun_at + ANEW_EVERY_SECONDS - time.monotonic()))
         self.generation += 1
         self._begun_at = time.monotonic()
         if self._lib is None:
@@ -85,19 +81,6 @@ class Library:
         except pkcs11.PKCS11Error as error:
             log.error("the PKCS#11 library %s can't be initialised: %s", self._module, type(error).__name__)
             raise StoreProblem("device") from None
-
-
-_libraries: dict[Path, Library] = {}
-_libraries_lock = threading.Lock()
-
-
-def library(module: Path) -> Library:
-    """The one of this process."""
-    with _libraries_lock:
-        held = _libraries.get(module)
-        if held is None:
-            held = _libraries[module] = Library(module)
-        return held
 
 
 def find(library: Library, uri: TokenUri) -> Any:
@@ -127,15 +110,15 @@ def _is_named(token: Any, uri: TokenUri) -> bool:
     )
 
 
-def again_after(library: Library, work: Callable[[], T]) -> T:
-    """Do `work`; where the token is missing or fails, once more with the library begun anew. Raises StoreProblem.
+def again_after(library: Library, work: Callable[[], T], kinds: tuple[str, ...] = ("device",)) -> T:
+    """Do `work`; after a problem of these kinds once more, with the library begun anew. Raises StoreProblem.
 
     A PIN that is refused is not tried again.
     """
     try:
         return _translated(work)
     except StoreProblem as problem:
-        if problem.kind not in ("device", "token missing") or not library.may_begin_anew():
+        if problem.kind not in kinds:
             raise
     library.begin_anew()
     return _translated(work)
@@ -151,7 +134,7 @@ def _translated(work: Callable[[], T]) -> T:
 
 
 class Token:
-    """One store's token, logged in. Everything but `__init__` and `close` is for the library's thread.
+    """One store's token, logged in.
 
     `serial`: what the token must have, unless it is empty.
     """
@@ -175,7 +158,7 @@ class Token:
         if time.monotonic() < self._not_before:
             raise StoreProblem("device")
         self._not_before = time.monotonic() + RETRY_AFTER_SECONDS
-        again_after(self.library, self._log_in)
+        again_after(self.library, self._log_in, ("device", "token missing"))
         self._not_before = 0.0
 
     def _log_in(self) -> None:
@@ -203,13 +186,6 @@ class Token:
             # Where it fails it has ended by itself, or the next login finds this one and ends it.
             with suppress(pkcs11.PKCS11Error):
                 session.close()
-
-    def close(self) -> None:
-        """Log out, whenever the library's thread is free."""
-        try:
-            self.library.threads.submit(self.shut)
-        except Exception:
-            log.error("a token could not be logged out of: its library is busy")
 
     def mac(self, key_id: str, message: bytes) -> bytes:
         """HMAC-SHA-512 under a key's object."""

@@ -1,6 +1,7 @@
 /* SoftHSM with faults in C_Sign, switched by files in the directory $FAULTS:
  *   hang     wait for as long as the file is there
  *   removed  the device was removed: once, the file is taken away
+ *   crash    the process ends: once, the file is taken away
  *   broken   CKR_GENERAL_ERROR for as long as the file is there
  */
 #include <dlfcn.h>
@@ -32,6 +33,10 @@ static CK_ULONG faulty_sign(CK_ULONG session, unsigned char *data, CK_ULONG size
     if (fault("removed", path)) {
         unlink(path);
         return DEVICE_REMOVED;
+    }
+    if (fault("crash", path)) {
+        unlink(path);
+        abort();
     }
     if (fault("broken", path))
         return GENERAL_ERROR;

@@ -6,12 +6,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from soft_hsm import MODULE, SoftHsm
+from soft_hsm import MODULE, PIN, SoftHsm
 from stores_in_use import Refused, connected, hsm_key, new_store, until
 
 from freehold.testing import Principal, Server, server
@@ -109,6 +109,44 @@ def test_an_hsm_that_hangs_times_out_and_delays_nobody_else(
     assert done > 10
     assert codes == ["503"] * 6
     _works_again(account, held[2])
+
+
+def test_a_library_that_crashes_takes_nothing_with_it(
+    account: Principal, faulty_hsm: FaultyHsm, faulty_server: Server, held: tuple[str, str, bytes], refused: Refused
+) -> None:
+    before = faulty_server.pid
+    with faulty_hsm.fault("crash"), refused("KMSInvalidStateException"):
+        account.kms.decrypt(CiphertextBlob=held[2])
+    assert account.kms.decrypt(CiphertextBlob=held[2])["Plaintext"] == b"kept"
+    assert faulty_server.pid == before
+
+
+def test_the_librarys_process_ends_with_the_server_and_knows_no_secret_by_its_arguments(tmp_path: Path) -> None:
+    hsm = FaultyHsm(tmp_path / "hsm")
+    with server(options=hsm.options, environment=hsm.environment, workers=2) as running:
+        owner = running.new_account()
+        key = hsm_key(owner, connected(owner, new_store(owner, hsm)[0]))["KeyId"]
+        for _ in range(8):
+            owner.client("kms").encrypt(KeyId=key, Plaintext=b"x")
+        found = _processes(hsm)
+        assert found
+        assert all(PIN not in arguments for arguments in found)
+        running.kill()
+        deadline = time.monotonic() + 10
+        while _processes(hsm):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def _processes(hsm: FaultyHsm) -> list[str]:
+    """The arguments of the processes that have this HSM's library."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            arguments = path.read_text()
+            if "token_process" in arguments and str(hsm.library) in arguments:
+                found.append(arguments)
+    return found
 
 
 def test_a_server_stops_though_its_hsm_hangs(tmp_path: Path) -> None:
