@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from freehold.storage.records import Reader, Transaction
 
 MOST_PER_KEY: Final = 50_000
+MOST_OF_A_GRANTEE: Final = 500
+"""All of a grantee's grants on a key are looked at in each of its requests, on the event loop that everybody shares."""
 MOST_PAIRS: Final = 8
 MOST_VALUE_CHARACTERS: Final = 384
 
@@ -196,7 +198,9 @@ def _may_create(call: Call, params: Params) -> list[Permission]:
 
 @operation("kms.CreateGrant", permissions=_may_create, writes=True)
 def create_grant(call: Call, params: Params) -> Result:
-    """Let a principal use a key: 50,000 grants per key; constraints of up to 8 pairs, values of 384 characters.
+    """Let a principal use a key: 50,000 grants per key, 500 of one grantee.
+
+    Constraints on the encryption context have up to 8 pairs, whose values have 384 characters at most.
 
     The same request with the same `Name` gives the same grant again; without a name it makes another.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html
@@ -234,6 +238,9 @@ def create_grant(call: Call, params: Params) -> Result:
     counts = COUNTS.get(call.tx, (key.region, key.key_id)) or Counts()
     if counts.grants >= MOST_PER_KEY:
         raise LimitExceeded(f"{key.arn} has {MOST_PER_KEY} grants, which is the limit.")
+    of_grantee = call.tx.scan(GRANTS_OF_GRANTEE.name, _of_grantee(grant)[:-1], limit=MOST_OF_A_GRANTEE)
+    if sum(1 for _ in of_grantee) >= MOST_OF_A_GRANTEE:
+        raise LimitExceeded(f"{key.arn} has {MOST_OF_A_GRANTEE} grants to this grantee, which is the limit.")
     records.recount(call.tx, key, grants=1)
     GRANTS.put(call.tx, (key.region, key.key_id, grant.grant_id), grant)
     GRANTS_OF_GRANTEE.put(call.tx, _of_grantee(grant), Mark())

@@ -89,6 +89,25 @@ def test_a_key_has_50000_grants_and_no_more(kms: Any, key_id: str) -> None:
     assert kms("CreateGrant", **grant)
 
 
+def test_a_grantee_has_500_grants_on_a_key_and_others_have_theirs(
+    kms: Any, key_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request of a grantee looks at all of its grants, while everybody else waits."""
+    assert grants.MOST_OF_A_GRANTEE == 500
+    monkeypatch.setattr(grants, "MOST_OF_A_GRANTEE", 3)
+    grant = {"KeyId": key_id, "GranteePrincipal": ARN.format(kms.account.account_id), "Operations": ["Decrypt"]}
+    last = [kms("CreateGrant", **grant, Name="n")["GrantId"] for _ in range(3)][-1]
+    for _ in range(2):
+        kms("CreateGrant", **grant)
+    with pytest.raises(AwsError) as refused:
+        kms("CreateGrant", **grant)
+    assert refused.value.code == "LimitExceededException"
+    assert kms("CreateGrant", **grant, Name="n")["GrantId"] == last
+    kms("CreateGrant", **{**grant, "GranteePrincipal": ARN.format(kms.new_account().account_id)})
+    kms("RevokeGrant", KeyId=key_id, GrantId=last)
+    kms("CreateGrant", **grant)
+
+
 def padded(account_id: str, size: int) -> str:
     """A policy that gives the account everything, of so many bytes."""
     statement = {"Effect": "Allow", "Principal": {"AWS": ARN.format(account_id)}, "Action": "kms:*", "Resource": "*"}
