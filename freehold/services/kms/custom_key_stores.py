@@ -183,6 +183,10 @@ def update_custom_key_store(call: Call, params: Params) -> Result:
     current = named(call, changed.store_id)
     if current.attempt != attempt:
         raise StoreInvalidState(f"The custom key store {changed.store_id} was changed meanwhile. Retry the request.")
+    if changed.attempt == attempt:
+        # Nothing but its name is new.
+        current.name, changed = changed.name, current
+        current = named(call, changed.store_id)
     changed.state, changed.error, changed.changed_at = current.state, current.error, current.changed_at
     if changed.cluster_id != current.cluster_id:
         changed.token_serial = ""
@@ -214,7 +218,7 @@ def delete_custom_key_store(call: Call, params: Params) -> Result:
     STORES.delete(tx, (store.region, store.store_id))
     STORES_OF_ACCOUNT.delete(tx, (store.account_id, store.region, store.store_id))
     stores = backends.of(call.app)
-    tx.after_commit(lambda: stores.forget(store))
+    tx.after_commit(lambda: stores.retire(store))
     return {}
 
 

@@ -181,6 +181,14 @@ class KeyStores:
         """Log out of the store's token, or close what is open to its proxy."""
         self._forget((store.region, store.store_id))
 
+    def retire(self, store: CustomKeyStore) -> None:
+        """Forget a store that is no more, and let its threads go."""
+        self.forget(store)
+        with self._threads_lock:
+            threads = self._threads.pop(store.store_id, None)
+        if threads is not None:
+            threads.close()
+
     def _forget(self, place: tuple[str, str]) -> None:
         with self._lock:
             held = self._connections.pop(place, None)
