@@ -44,7 +44,9 @@ class HsmToken:
 def hsm_setting(text: str) -> tuple[str, str]:
     """`CLUSTER-ID=URI` as (cluster id, URI); checked as far as that goes without the HSM. Raises BadConfiguration."""
     cluster_id, _, uri = text.partition("=")
-    hsm_token(cluster_id, uri)
+    module = hsm_token(cluster_id, uri).uri.module
+    if not module.is_file():
+        raise BadConfiguration(f"--hsm {cluster_id}: there is no library {module}")
     return cluster_id, uri
 
 

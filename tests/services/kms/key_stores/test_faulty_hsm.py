@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 from soft_hsm import MODULE, PIN, SoftHsm
-from stores_in_use import Refused, connected, hsm_key, new_store, until
+from stores_in_use import Refused, connected, disconnected, hsm_key, new_store, until
 
 from freehold.testing import Principal, Server, server
 
@@ -119,6 +121,36 @@ def test_a_library_that_crashes_takes_nothing_with_it(
         account.kms.decrypt(CiphertextBlob=held[2])
     assert account.kms.decrypt(CiphertextBlob=held[2])["Plaintext"] == b"kept"
     assert faulty_server.pid == before
+
+
+def test_a_pin_that_is_refused_later_fails_the_store_and_is_not_tried_again(
+    account: Principal, faulty_hsm: FaultyHsm, refused: Refused
+) -> None:
+    store_id, number = new_store(account, faulty_hsm, "changed-behind")
+    connected(account, store_id)
+    key = hsm_key(account, store_id)["KeyId"]
+    blob = account.kms.encrypt(KeyId=key, Plaintext=b"kept")["CiphertextBlob"]
+    _change_pin(faulty_hsm, f"token-{number}", PIN, "another-pin")
+    with faulty_hsm.fault("crash"), refused("KMSInvalidStateException"):
+        account.kms.decrypt(CiphertextBlob=blob)
+    with refused("KMSInvalidStateException", "KeyStorePassword"):
+        account.kms.decrypt(CiphertextBlob=blob)
+    assert until(account, store_id, "FAILED")["ConnectionErrorCode"] == "INVALID_CREDENTIALS"
+    with refused("KMSInvalidStateException", "unavailable"):
+        account.kms.decrypt(CiphertextBlob=blob)
+    disconnected(account, store_id)
+    account.kms.update_custom_key_store(CustomKeyStoreId=store_id, KeyStorePassword="another-pin")
+    connected(account, store_id)
+    assert account.kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"kept"
+
+
+def _change_pin(hsm: FaultyHsm, label: str, old: str, new: str) -> None:
+    code = (
+        f"import pkcs11; token = pkcs11.lib({MODULE!r}).get_token(token_label={label!r})\n"
+        f"with token.open(rw=True, user_pin={old!r}) as session: session.set_pin({old!r}, {new!r})"
+    )
+    environment = {**os.environ, **hsm.environment}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
 def test_the_librarys_process_ends_with_the_server_and_knows_no_secret_by_its_arguments(tmp_path: Path) -> None:

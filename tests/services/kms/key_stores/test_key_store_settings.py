@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from soft_hsm import certificate
+from soft_hsm import MODULE, certificate
 
 from freehold.cli import key_stores
 from freehold.cli.output import Problem
 from freehold.services.kms.stores.configuration import BadConfiguration, hsm_setting, resolve_setting
 
-URI = "pkcs11:token=vault?module-path=/usr/lib/softhsm/libsofthsm2.so"
+URI = f"pkcs11:token=vault?module-path={MODULE}"
 CLUSTER = "cluster-freeholdhsm22"
 
 
@@ -36,6 +36,7 @@ def test_a_token_needs_a_cluster_id_a_trust_anchor_and_no_more(anchor: Path, tmp
         f"{CLUSTER}={URI}&x-trust-anchor=/no/such/file",
         f"{CLUSTER}={URI}&x-trust-anchor={tmp_path / 'two.crt'}",
         f"{CLUSTER}={good}&x-account=1",
+        f"{CLUSTER}={good.replace('libsofthsm2', 'no-such-library')}",
         CLUSTER,
     ):
         with pytest.raises(BadConfiguration):
