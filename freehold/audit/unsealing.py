@@ -47,6 +47,12 @@ def resealed(materials: int, secrets: int, at: float, region: str) -> bytes:
     return _event("ResealKeyMaterial", at, region, additionalEventData={"materials": materials, "secrets": secrets})
 
 
+def restored(backup_id: str, materials: int, destroyed: int, at: float, region: str) -> bytes:
+    """That a backup of key material was restored, by whoever had the root key and the directory."""
+    told = {"backupId": backup_id, "restored": materials, "destroyed": destroyed}
+    return _event("RestoreKeyMaterial", at, region, additionalEventData=told)
+
+
 def _event(name: str, at: float, region: str, **more: Any) -> bytes:
     return orjson.dumps(
         {

@@ -10,6 +10,7 @@ from freehold.cli import (
     deployment,
     import_iam,
     instance_metadata,
+    key_material,
     operations,
     policy,
     root_key,
@@ -42,3 +43,4 @@ app.add_typer(account.app, name="account")
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
 app.add_typer(root_key.app, name="root-key")
+app.add_typer(key_material.app, name="key-material")

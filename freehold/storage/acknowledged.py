@@ -31,6 +31,12 @@ class Acknowledged:
         """Under the write lock, once so many are synced. One write within a sector: it happens or it doesn't."""
         os.pwrite(self._file, _encoded(commits), 0)
 
+    def known(self) -> int:
+        """How many commits were acknowledged as far as this file tells; 0 where it is damaged or empty."""
+        content = os.pread(self._file, _LENGTH + 1, 0)
+        known = int.from_bytes(content[8:16], "little")
+        return known if content == _encoded(known) else 0
+
     def check(self, commits: int) -> None:
         """Raise CorruptRecord when the database has fewer than were acknowledged. Under the write lock."""
         content = os.pread(self._file, _LENGTH + 1, 0)

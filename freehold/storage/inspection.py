@@ -47,6 +47,10 @@ class Inspection:
             finally:
                 acknowledged.close()
 
+    def commits(self) -> int:
+        """How many commits the database holds."""
+        return commits(self._connection)
+
     def tables(self) -> list[str]:
         """The names of all tables of records, whoever they belong to."""
         named = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'r.%' ORDER BY name"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
-from conftest import BUCKET, Deployed
+from damaged_data import BUCKET, Deployed
 from test_verify import flipped
 
 from freehold import testing

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BUCKET, Deployed
+from damaged_data import BUCKET, Deployed
 
 from freehold.crypto.aead import Sealer
 from freehold.services.kms.material import bound_to

@@ -118,11 +118,12 @@ def destroy_due(app: App, tx: Transaction) -> None:
         if key.state == states.PENDING_DELETION and key.deletion_at <= now:
             if key.custom_key_store_id:
                 key_store_connections.leave(app, tx, key, now)
-            _destroy(tx, key, now)
+            destroy(tx, key, now)
             service_events.tell(app, tx, "DeleteKey", key)
 
 
-def _destroy(tx: Transaction, key: Key, now: float) -> None:
+def destroy(tx: Transaction, key: Key, now: float) -> None:
+    """Delete a key with all that belongs to it, for good; what is left is its tombstone."""
     material.destroy(tx, key)
     for grant in list(records.grants_of(tx, key.region, key.key_id)):
         grants.remove(tx, grant)

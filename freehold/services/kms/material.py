@@ -6,6 +6,8 @@ sealing. Refuses to give out anything that isn't exactly what was sealed there.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import weakref
 from typing import TYPE_CHECKING
 
@@ -14,11 +16,13 @@ from freehold.services.kms import specs
 from freehold.services.kms.errors import KmsInternal
 from freehold.services.kms.identifiers import new_material_id
 from freehold.services.kms.records import IMPORTED, MATERIALS, Key, Material
-from freehold.storage.records import Reader, Transaction
+from freehold.storage.records import CorruptRecord, Reader, Transaction
+from freehold.storage.records import Key as StoreKey
 
 if TYPE_CHECKING:
     from freehold.app import App
 
+log = logging.getLogger("freehold")
 _sealers: weakref.WeakKeyDictionary[App, Sealer] = weakref.WeakKeyDictionary()
 
 
@@ -74,7 +78,11 @@ def erase(tx: Transaction, key: Key, number: int) -> None:
 
 def open_version(app: App, reader: Reader, region: str, key_id: str, number: int) -> tuple[bytes, str] | None:
     """One version's material and its id, None when there's none with this number."""
-    record = MATERIALS.get(reader, (region, key_id, number))
+    try:
+        record = MATERIALS.get(reader, (region, key_id, number))
+    except CorruptRecord as error:
+        log.error("stored key material is damaged: %s", error)
+        raise KmsInternal from None
     if record is None:
         return None
     try:
@@ -86,7 +94,12 @@ def open_version(app: App, reader: Reader, region: str, key_id: str, number: int
 
 def destroy(tx: Transaction, key: Key) -> None:
     """Erase every version's material: no copy is left in the store or its journal once this is durable."""
-    for row, _ in list(tx.scan(MATERIALS.name, (key.region, key.key_id))):
+    place = (key.region, key.key_id)
+    rows: set[StoreKey] = {(*place, number) for number in range(1, key.material + 2)}
+    # A damaged row is no reason to keep it, nor the others.
+    with contextlib.suppress(CorruptRecord):
+        rows.update(row for row, _ in tx.scan(MATERIALS.name, place))
+    for row in rows:
         tx.erase(MATERIALS.name, row)
     for row, _ in list(tx.scan(IMPORTED.name, (key.region, key.key_id))):
         tx.delete(IMPORTED.name, row)

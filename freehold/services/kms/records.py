@@ -8,14 +8,17 @@ operations'.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
 from freehold.arn import build
+from freehold.storage.records import CorruptRecord, Reader, Table, Transaction
 from freehold.storage.records import Key as StoreKey
-from freehold.storage.records import Reader, Table, Transaction
+
+log = logging.getLogger("freehold")
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -272,8 +275,13 @@ def due(tx: Transaction, now: float, what: str, most: int) -> list[Key]:
             rows.append(row)
     found = []
     for row in rows:
+        try:
+            key = key_at(tx, str(row[2]), str(row[3]))
+        except CorruptRecord as error:
+            # It stays on the list, and keeps no other key from its time.
+            log.error("a key that is due is left: %s", error)
+            continue
         DUE.delete(tx, row)
-        key = key_at(tx, str(row[2]), str(row[3]))
         if key is not None:
             found.append(key)
     return found

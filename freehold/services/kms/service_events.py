@@ -28,10 +28,15 @@ def tell(app: App, tx: Transaction, name: str, key: Key, *, details: Mapping[str
 
     `details` are further `serviceEventDetails`.
     """
-    event = {
+    app.audit.append_in(tx, [event(name, key, app.clock.now_seconds(), details)])
+
+
+def event(name: str, key: Key, now: float, details: Mapping[str, str] | None = None) -> bytes:
+    """As `tell` writes it."""
+    made = {
         "eventVersion": EVENT_VERSION,
         "userIdentity": {"accountId": key.account_id, "invokedBy": _ITSELF},
-        "eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(app.clock.now_seconds())),
+        "eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
         "eventSource": "kms.amazonaws.com",
         "eventName": name,
         "awsRegion": key.region,
@@ -49,4 +54,4 @@ def tell(app: App, tx: Transaction, name: str, key: Key, *, details: Mapping[str
         "recipientAccountId": key.account_id,
         "eventCategory": "Management",
     }
-    app.audit.append_in(tx, [orjson.dumps(event)])
+    return orjson.dumps(made)
