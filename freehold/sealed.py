@@ -23,6 +23,7 @@ from freehold.custody.record import Record
 from freehold.errors import AwsError, InternalFailure, ServiceUnavailable, ValidationException
 from freehold.message import Request, Response
 from freehold.pipeline import claimed_service, new_request_id
+from freehold.protocol import xks
 from freehold.protocol.codec import codec, serialize_error
 from freehold.protocol.route import Router
 from freehold.services.freehold.errors import TooManyRequestsException, UnsealFailedException
@@ -82,6 +83,8 @@ class SealedService:
 
     async def serve(self, request: Request) -> Response:
         request_id = new_request_id()
+        if xks.is_meant(request):
+            return serialize_error(xks.SERVICE, None, ServiceUnavailable(_SEALED), request_id, request)
         name = request.headers.get("x-amz-target", "").removeprefix("Freehold.")
         if name not in OPERATIONS or not request.headers["x-amz-target"].startswith("Freehold."):
             refusal = ServiceUnavailable(_SEALED)

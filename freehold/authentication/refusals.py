@@ -177,8 +177,10 @@ SERVICES: Final[dict[str, Service]] = {
 SERVICES_OF_ROUTE: Final[dict[str, dict[str, Service]]] = {
     # It signs with IAM's name, and refuses in its own words.
     "iam-toolbox": {**SERVICES, "iam": SERVICES["iam-toolbox"]},
+    # No other service's signature is even looked at.
+    "kms-xks-proxy": {"kms-xks-proxy": SERVICES["kms-xks-proxy"]},
 }
-"""The table for a service that signs with another's name; `SERVICES` for all others."""
+"""The table for a service that signs with another's name, or with nobody else's keys; `SERVICES` for all others."""
 
 
 def missing_authentication(service: str | None) -> AwsError:

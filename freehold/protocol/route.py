@@ -1,7 +1,7 @@
 """From a request to its operation: by X-Amz-Target (json), Action (query) or method, path and query (REST).
 
 Which service is meant is said by the credential scope, and where two services sign with one name (`iam`) by the path;
-for a request without a scope it is guessed from the target, the form, an external key store proxy's path or else S3.
+for a request without a scope it is guessed from an external key store proxy's path, the target, the form or else S3.
 Raises AwsError with the protocol's
 code for what is no operation.
 """
@@ -57,7 +57,9 @@ class Router:
 
     def meant(self, request: Request, signing_name: str) -> str:
         """The service that a request signed for `signing_name` means. The name is the client's, not yet verified."""
-        if request.raw_path != "/":
+        if request.raw_path != "/" and signing_name != "s3":
+            if xks.is_meant(request):
+                return xks.SERVICE
             for name in SHARED_SIGNING_NAMES.get(signing_name, ()):
                 if name in self.services and self._json_table(models.service(name)).owns(request.raw_path):
                     return name
@@ -73,6 +75,8 @@ class Router:
 
     def guess(self, request: Request) -> str:
         """The service that an unsigned request means."""
+        if xks.is_meant(request):
+            return xks.SERVICE
         target = request.headers.get("x-amz-target")
         if target is not None:
             return self._prefixes().get(target.rpartition(".")[0], "kms")
@@ -81,9 +85,6 @@ class Router:
             return self._of_action(query.form(request)) or "sts"
         if "Action=" in request.query_string and request.raw_path == "/":
             return self._of_action(urls.fields(request.query_string, InvalidUri)) or "s3"
-        # S3 has no operation that is a POST to an object without a query.
-        if request.method == "POST" and not request.query_string and xks.split(request.raw_path) is not None:
-            return xks.SERVICE
         return "s3"
 
     def route(self, request: Request, service: str | None) -> Route:

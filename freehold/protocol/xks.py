@@ -1,8 +1,9 @@
 """The XKS Proxy API, version 1, on the wire: its URI paths below any prefix, and its errors.
 
 Apart from these it is rest-json. A path ends as the specification has it (`/kms/xks/v1/health` and so on); what stands
-before is the key store's own and is returned as it is. Whatever went wrong is said with one of the specification's
-error names, in JSON: AWS KMS understands no other. Knows nothing of keys.
+before is the key store's own and is returned as it is. A POST to such a path is meant for the proxy whatever else the
+request says, so that a reverse proxy that lets nothing else through opens nothing else. Whatever went wrong is said
+with one of the specification's error names, in JSON: AWS KMS understands no other. Knows nothing of keys.
 https://github.com/aws/aws-kms-xksproxy-api-spec
 """
 
@@ -14,13 +15,15 @@ from typing import Final
 import orjson
 
 from freehold.errors import AwsError, aws_error
-from freehold.message import Response
+from freehold.message import Request, Response
 from freehold.protocol.refusals import MethodNotAllowed
 
 SERVICE: Final = "kms-xks-proxy"
 MOST_PATH_CHARACTERS: Final = 128
 """Of a `XksProxyUriPath`: the prefix and `/kms/xks/v1`."""
 _MOST_MESSAGE_CHARACTERS: Final = 511
+_UNSIGNED: Final = "AuthenticationFailedException"
+_NOT_SIGNED: Final = "The request is not signed with AWS4-HMAC-SHA256 for the service kms-xks-proxy."
 
 InvalidUriPath = aws_error(
     "InvalidUriPathException", 404, "The request was rejected because the specified URI path is not valid."
@@ -48,14 +51,15 @@ _STATUSES: Final = {
 
 _NAMES: Final = {
     # A signature that can't be read is refused in the words of whichever service the request looks like.
-    "AccessDenied": "AuthenticationFailedException",
-    "AuthorizationHeaderMalformed": "AuthenticationFailedException",
-    "AuthorizationQueryParametersError": "AuthenticationFailedException",
-    "IncompleteSignature": "AuthenticationFailedException",
-    "IncompleteSignatureException": "AuthenticationFailedException",
-    "InvalidArgument": "AuthenticationFailedException",
-    "InvalidRequest": "AuthenticationFailedException",
-    "SignatureDoesNotMatch": "AuthenticationFailedException",
+    "AccessDenied": _UNSIGNED,
+    "AuthorizationHeaderMalformed": _UNSIGNED,
+    "AuthorizationQueryParametersError": _UNSIGNED,
+    "IncompleteSignature": _UNSIGNED,
+    "IncompleteSignatureException": _UNSIGNED,
+    "InvalidArgument": _UNSIGNED,
+    "InvalidRequest": _UNSIGNED,
+    "InvalidSignatureException": _UNSIGNED,
+    "SignatureDoesNotMatch": _UNSIGNED,
     "DisabledException": "InvalidStateException",
     "KMSInvalidStateException": "InvalidStateException",
     "NotFoundException": "KeyNotFoundException",
@@ -77,6 +81,13 @@ def split(raw_path: str) -> tuple[str, str] | None:
     return found[1], found[2]
 
 
+def is_meant(request: Request) -> bool:
+    """Whether a request is the proxy's by its path. (S3 has no operation that is a POST to a key without a query.)"""
+    if request.raw_path == "/" or request.method != "POST" or request.query_string:
+        return False
+    return split(request.raw_path) is not None
+
+
 def own_path(method: str, raw_path: str, query_string: str) -> str:
     """The path without its prefix. Raises InvalidUriPathException, and for anything but a POST MethodNotAllowed."""
     found = split(raw_path)
@@ -93,7 +104,8 @@ def serialize_error(error: AwsError, request_id: str) -> Response:
     name = code if code in _STATUSES else _NAMES.get(code, "")
     if not name:
         name = "InternalException" if error.status >= 500 else "ValidationException"
-    said = "".join(letter if " " <= letter <= "~" else "?" for letter in error.message[:_MOST_MESSAGE_CHARACTERS])
+    message = error.message if name == code or name != _UNSIGNED else _NOT_SIGNED
+    said = "".join(letter if " " <= letter <= "~" else "?" for letter in message[:_MOST_MESSAGE_CHARACTERS])
     body = {"errorName": name, "errorMessage": said} if said else {"errorName": name}
     headers = [("x-amzn-RequestId", request_id), ("x-amzn-ErrorType", name), ("Content-Type", "application/json")]
     if code == "MethodNotAllowed":

@@ -131,6 +131,8 @@ REQUESTS = [  # what a client of each protocol sends, the shape of the refusal
     ("POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: Freehold.Unseal\r\nContent-Length: 2\r\n\r\n{}", b"by shares"),
     ("POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: Freehold.CreateAccount\r\nContent-Length: 2\r\n\r\n{}",
      b"ServiceUnavailable"),
+    ("POST /kms/xks/v1/health HTTP/1.1\r\nHost: h\r\nX-Amz-Target: Freehold.Unseal\r\nContent-Length: 2\r\n\r\n{}",
+     b'"errorName":"DependencyTimeoutException"'),
 ]  # fmt: skip
 
 
