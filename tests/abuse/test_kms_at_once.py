@@ -77,7 +77,7 @@ def test_what_is_encrypted_while_a_key_is_scheduled_for_deletion_opens_again_or_
         aws.kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
         scheduled.set()
 
-    at_once(schedule, *(lambda client=client: encrypt(client) for client in clients))  # type: ignore[misc]
+    at_once(schedule, *(lambda client=client: encrypt(client) for client in clients))
     assert late == []
     assert codes <= {"KMSInvalidStateException"}
     aws.kms.cancel_key_deletion(KeyId=key)
@@ -100,8 +100,8 @@ def test_a_replica_that_is_made_during_rotations_opens_all_that_the_primary_seal
         client.replicate_key(KeyId=key, ReplicaRegion=THERE)
 
     outcomes = at_once(
-        *(lambda client=client: rotate(client) for client in clients),  # type: ignore[misc]
-        *(lambda client=client: replicate(client) for client in clients[:2]),  # type: ignore[misc]
+        *(lambda client=client: rotate(client) for client in clients),
+        *(lambda client=client: replicate(client) for client in clients[:2]),
     )
     assert set(refusals(outcomes[4:])) <= {"AlreadyExistsException"}
     assert len(refusals(outcomes[4:])) == 1
@@ -156,7 +156,7 @@ def test_material_that_is_imported_and_deleted_at_once_is_there_or_isnt(aws: Any
         )
 
     # Three people bring different material for the key's first: one of them gives it its material for good.
-    first = at_once(*(lambda at=at: bring(clients[at], materials[at]) for at in range(3)))  # type: ignore[misc]
+    first = at_once(*(lambda at=at: bring(clients[at], materials[at]) for at in range(3)))
     assert refusals(first) == ["IncorrectKeyMaterialException"] * 2
     kept = next(at for at in range(3) if not isinstance(first[at], str))
     blob = aws.kms.encrypt(KeyId=key, Plaintext=b"text")["CiphertextBlob"]
@@ -185,21 +185,18 @@ def test_names_are_given_once_and_counted_once(aws: Any) -> None:
     root = f"arn:aws:iam::{aws.account_id}:root"
     made = at_once(
         *(
-            lambda at=at: clients[at].create_alias(AliasName="alias/one", TargetKeyId=keys[at % 2])  # type: ignore[misc]
+            lambda at=at: clients[at].create_alias(AliasName="alias/one", TargetKeyId=keys[at % 2])
             for at in range(AT_ONCE)
         )
     )
     assert refusals(made) == ["AlreadyExistsException"] * (AT_ONCE - 1)
     assert len(aws.kms.list_aliases()["Aliases"]) == 1
     request = {"KeyId": keys[0], "GranteePrincipal": root, "Operations": ["Decrypt"], "Name": "one"}
-    grants = at_once(*(lambda at=at: clients[at].create_grant(**request) for at in range(AT_ONCE)))  # type: ignore[misc]
+    grants = at_once(*(lambda at=at: clients[at].create_grant(**request) for at in range(AT_ONCE)))
     assert len({grant["GrantId"] for grant in grants}) == 1
     [grant] = aws.kms.list_grants(KeyId=keys[0])["Grants"]
     ended = at_once(
-        *(
-            lambda at=at: clients[at].retire_grant(KeyId=keys[0], GrantId=grant["GrantId"])  # type: ignore[misc]
-            for at in range(AT_ONCE)
-        )
+        *(lambda at=at: clients[at].retire_grant(KeyId=keys[0], GrantId=grant["GrantId"]) for at in range(AT_ONCE))
     )
     assert refusals(ended) == ["NotFoundException"] * (AT_ONCE - 1)
     assert aws.kms.list_grants(KeyId=keys[0])["Grants"] == []
