@@ -165,6 +165,17 @@ operations (`tests/authorization/condition_keys_page.py`).
 """
 
 
+OWN: dict[str, str] = {
+    "freehold:XksAwsPrincipalArn": "uses of keys by AWS KMS through the external key store proxy",
+    "freehold:XksAwsSourceVpc": "the same, where AWS KMS was called through a VPC endpoint",
+    "freehold:XksAwsSourceVpce": "the same, where AWS KMS was called through a VPC endpoint",
+    "freehold:XksKmsKeyArn": "the same, but for the making of a key in AWS KMS",
+    "freehold:XksKmsOperation": "the same",
+    "freehold:XksKmsViaService": "the same, where an AWS service called AWS KMS",
+}
+"""Freehold's own keys (docs/xks-proxy.md), in requests to the service kms-xks-proxy."""
+
+
 def why_not_given(key: str) -> str | None:
     """The reason why no action has a key of the reference, None where there is none."""
     for beginning, why in NOT_GIVEN.items():
@@ -200,6 +211,8 @@ def page(given: set[str], asked: set[str]) -> str:
             shown, what = _row(key, given, bool(listing & asked))
             rows.setdefault(shown, what)
         lines += [f"| `{key}` | {what} |" for key, what in rows.items()]
+    lines += ["", "## freehold", "", "Freehold's own ([xks-proxy.md](xks-proxy.md)).", "", "| key | in |", "|---|---|"]
+    lines += [f"| `{key}` | {when} |" for key, when in OWN.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -82,6 +82,8 @@ def test_the_page_names_every_condition_key_as_denials_spell_it() -> None:
     named = set(re.findall(r"freehold:Xks\w+", PAGE))
     assert {name.lower() for name in named} == set(CONDITION_KEYS.values())
     assert {spelled(name) for name in CONDITION_KEYS.values()} == named
+    other_page = (ROOT / "docs" / "condition-keys.md").read_text()
+    assert named == set(re.findall(r"freehold:Xks\w+", other_page))
 
 
 @pytest.mark.parametrize(
