@@ -1,5 +1,5 @@
-"""What KMS keeps of custom key stores. Their tables are of the cache domain `kms`: a store that is disconnected makes
-its keys unavailable for the next request."""
+"""What KMS keeps of custom key stores. The stores themselves are of the whole cache domain `kms`: one that is
+disconnected makes all of its keys unavailable for the next request. Nothing is cached of the other tables."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ class TokenKey(Record, kw_only=True):
 
 
 STORES: Final = Table("kms.custom_key_stores", CustomKeyStore, domain="kms")  # (region, store id)
-STORES_OF_ACCOUNT: Final = Table("kms.custom_key_stores_of_account", Mark, domain="kms")
+STORES_OF_ACCOUNT: Final = Table("kms.custom_key_stores_of_account", Mark)
 """(account, region, store id)"""
-STORE_NAMES: Final = Table("kms.custom_key_store_names", Taken, domain="kms")  # (account, region, name)
-CLUSTERS: Final = Table("kms.custom_key_store_clusters", Taken, domain="kms")
+STORE_NAMES: Final = Table("kms.custom_key_store_names", Taken)  # (account, region, name)
+CLUSTERS: Final = Table("kms.custom_key_store_clusters", Taken)
 """(cluster id): a token belongs to one store of the whole deployment."""
-PROXIES: Final = Table("kms.external_key_store_proxies", Taken, domain="kms")  # (account, region, endpoint and path)
+PROXIES: Final = Table("kms.external_key_store_proxies", Taken)  # (account, region, endpoint and path)
 KEYS_OF_STORE: Final = Table("kms.keys_of_custom_key_store", Mark, domain="kms")  # (region, store id, key id)
-EXTERNAL_KEYS: Final = Table("kms.external_keys", Taken, domain="kms")  # (region, store id, external key id)
+EXTERNAL_KEYS: Final = Table("kms.external_keys", Taken)  # (region, store id, external key id)
 TO_DESTROY: Final = Table("kms.token_keys_to_destroy", TokenKey)  # (region, store id, key id)
 
 
