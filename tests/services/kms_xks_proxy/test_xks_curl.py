@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clients_programs import required
 from provider_authority import make_authority
 from xks_client import METADATA, new_client, octets, text
 
 from freehold.testing import Server, server
 
 HOST = "xks.example.com"
-CURL = shutil.which("curl") or "curl"
 
 
 class Curl:
     """Calls as AWS KMS would for a store at `path`; curl is told where the host is."""
 
     def __init__(self, running: Server, bundle: Path, directory: Path) -> None:
+        self.program = required("curl", "curl")
         owner = running.new_account()
         client = new_client(owner)
         self.key = owner.kms.create_key()["KeyMetadata"]["KeyId"]
@@ -37,7 +37,16 @@ class Curl:
         )
 
     def __call__(self, path: str, body: dict[str, Any], *more: str) -> tuple[int, Any]:
-        words = [CURL, "--config", str(self.config), "--data", json.dumps(body), "--write-out", "\n%{http_code}", *more]
+        words = [
+            self.program,
+            "--config",
+            str(self.config),
+            "--data",
+            json.dumps(body),
+            "--write-out",
+            "\n%{http_code}",
+            *more,
+        ]
         done = subprocess.run([*words, self.url + path], capture_output=True, text=True, timeout=30)
         assert done.returncode == 0, done.stderr
         answer, _, status = done.stdout.rpartition("\n")
