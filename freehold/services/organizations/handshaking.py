@@ -1,6 +1,8 @@
 """What all handshakes have in common: their states over time, who is a party, how they are shown and end.
 
-A handshake that has run out is EXPIRED whenever someone looks; 30 days after its end it is forgotten.
+A handshake that has run out is EXPIRED whenever someone looks; 30 days after its end it is forgotten. What an
+invitation asks (who is invited already, how many were sent today) is indexed, since an organization may have sent
+tens of thousands within the 30 days.
 https://docs.aws.amazon.com/organizations/latest/APIReference/API_Handshake.html
 """
 
@@ -14,9 +16,13 @@ from freehold.services.organizations import names, shapes
 from freehold.services.organizations.records import (
     DUE,
     HANDSHAKES,
+    HANDSHAKES_AWAITED,
+    HANDSHAKES_INDEXED,
     HANDSHAKES_RECEIVED,
     HANDSHAKES_SENT,
+    INVITED,
     ORGANIZATIONS,
+    Awaited,
     Handshake,
     HandshakeState,
     Organization,
@@ -28,6 +34,8 @@ PENDING = ("REQUESTED", "OPEN")
 
 
 def put_new(tx: Transaction, handshake: Handshake) -> None:
+    _index_all(tx, handshake.organization_id)
+    _index(tx, handshake)
     HANDSHAKES.put(tx, (handshake.handshake_id,), handshake)
     HANDSHAKES_SENT.put(tx, (handshake.organization_id, handshake.handshake_id), Mark())
     if handshake.account_id:
@@ -42,6 +50,9 @@ def state(handshake: Handshake, now: int) -> HandshakeState:
 
 def end(tx: Transaction, handshake: Handshake, to: HandshakeState, now: int) -> None:
     DUE.delete(tx, ("handshake", handshake.expires_at + KEPT_SECONDS, handshake.handshake_id))
+    HANDSHAKES_AWAITED.delete(tx, _awaited_at(handshake))
+    if to == "ACCEPTED":
+        INVITED.delete(tx, _sent_at(handshake))
     handshake.state, handshake.ended_at = to, now
     HANDSHAKES.put(tx, (handshake.handshake_id,), handshake)
     DUE.put(tx, ("handshake", now + KEPT_SECONDS, handshake.handshake_id), Mark())
@@ -53,6 +64,8 @@ def forget(tx: Transaction, handshake_id: str) -> None:
         HANDSHAKES.delete(tx, (handshake_id,))
         HANDSHAKES_SENT.delete(tx, (handshake.organization_id, handshake_id))
         HANDSHAKES_RECEIVED.delete(tx, (handshake.account_id, handshake_id))
+        HANDSHAKES_AWAITED.delete(tx, _awaited_at(handshake))
+        INVITED.delete(tx, _sent_at(handshake))
 
 
 def sent(reader: Reader, organization_id: str) -> Iterator[Handshake]:
@@ -71,17 +84,54 @@ def received(reader: Reader, account_id: str) -> Iterator[Handshake]:
             yield handshake
 
 
-def pending(reader: Reader, organization: Organization, now: int, action: str) -> list[Handshake]:
-    """The handshakes of one kind that nobody has answered yet."""
-    return [
-        handshake
-        for handshake in sent(reader, organization.organization_id)
-        if handshake.action == action and state(handshake, now) in PENDING
-    ]
+def _awaited_at(handshake: Handshake) -> tuple[str, int, str]:
+    return handshake.organization_id, handshake.expires_at, handshake.handshake_id
 
 
-def open_invitations(reader: Reader, organization: Organization, now: int) -> int:
-    return len(pending(reader, organization, now, "INVITE"))
+def _sent_at(handshake: Handshake) -> tuple[str, int, str]:
+    return handshake.organization_id, handshake.requested_at, handshake.handshake_id
+
+
+def _index(tx: Transaction, handshake: Handshake) -> None:
+    if handshake.state in PENDING:
+        awaited = Awaited(action=handshake.action, account_id=handshake.account_id, email=handshake.email)
+        HANDSHAKES_AWAITED.put(tx, _awaited_at(handshake), awaited)
+    if handshake.action == "INVITE" and handshake.state != "ACCEPTED":
+        INVITED.put(tx, _sent_at(handshake), Mark())
+
+
+def _index_all(tx: Transaction, organization_id: str) -> None:
+    """Index what an organization sent before there was an index, once."""
+    if HANDSHAKES_INDEXED.get(tx, (organization_id,)) is None:
+        for handshake in list(sent(tx, organization_id)):
+            _index(tx, handshake)
+        HANDSHAKES_INDEXED.put(tx, (organization_id,), Mark())
+
+
+def awaited(tx: Transaction, organization: Organization, now: int, action: str) -> list[tuple[str, Awaited]]:
+    """The handshakes of one kind that nobody has answered yet, by id."""
+    organization_id = organization.organization_id
+    _index_all(tx, organization_id)
+    found = HANDSHAKES_AWAITED.scan(tx, (organization_id,), after=(organization_id, now + 1))
+    return [(str(key[2]), one) for key, one in found if one.action == action]
+
+
+def pending(tx: Transaction, organization: Organization, now: int, action: str) -> list[Handshake]:
+    """The same, as they are."""
+    found = [HANDSHAKES.get(tx, (handshake_id,)) for handshake_id, _ in awaited(tx, organization, now, action)]
+    return [one for one in found if one is not None]
+
+
+def invited_since(tx: Transaction, organization: Organization, time: int, most: int) -> int:
+    """How many invitations were sent after a time and weren't accepted, counted up to a number."""
+    organization_id = organization.organization_id
+    _index_all(tx, organization_id)
+    after = (organization_id, time + 1)
+    return sum(1 for _ in INVITED.scan(tx, (organization_id,), after=after, limit=most))
+
+
+def open_invitations(tx: Transaction, organization: Organization, now: int) -> int:
+    return len(awaited(tx, organization, now, "INVITE"))
 
 
 def cancel_all(tx: Transaction, organization: Organization, now: int) -> None:

@@ -48,15 +48,14 @@ def invite_account_to_organization(call: Call, params: Params) -> Result:
         raise invalid_input("INVALID_PATTERN_TARGET_ID")
     if account_id and tree.member(tx, organization, account_id) is not None:
         raise handshake_constraint("ALREADY_IN_AN_ORGANIZATION")
-    if handshaking.pending(tx, organization, now, "ENABLE_ALL_FEATURES"):
+    if handshaking.awaited(tx, organization, now, "ENABLE_ALL_FEATURES"):
         raise handshake_constraint("INVITE_DISABLED_DURING_ENABLE_ALL_FEATURES")
-    sent = [one for one in handshaking.sent(tx, organization.organization_id) if one.action == "INVITE"]
-    invitations = [one for one in sent if handshaking.state(one, now) in handshaking.PENDING]
-    if any((one.account_id, one.email.lower()) == (account_id, email.lower()) for one in invitations):
+    invitations = handshaking.awaited(tx, organization, now, "INVITE")
+    if any((one.account_id, one.email.lower()) == (account_id, email.lower()) for _, one in invitations):
         raise DuplicateHandshake()
     if len(list(tree.account_ids(tx, organization))) + len(invitations) >= members.MOST_ACCOUNTS:
         raise handshake_constraint("ACCOUNT_NUMBER_LIMIT_EXCEEDED")
-    if sum(one.requested_at > now - DAY_SECONDS and one.state != "ACCEPTED" for one in sent) >= MOST_A_DAY:
+    if handshaking.invited_since(tx, organization, now - DAY_SECONDS, MOST_A_DAY) >= MOST_A_DAY:
         raise handshake_constraint("HANDSHAKE_RATE_LIMIT_EXCEEDED")
     handshake = Handshake(
         handshake_id=names.new_handshake_id(),

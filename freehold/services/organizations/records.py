@@ -105,6 +105,14 @@ class Creation(Record, kw_only=True):
     failure: str = ""
 
 
+class Awaited(Record, kw_only=True):
+    """A handshake that nobody has answered: who is asked for what."""
+
+    action: str
+    account_id: str
+    email: str
+
+
 class Since(Record, kw_only=True):
     """Since when something is so."""
 
@@ -143,6 +151,12 @@ TARGETS = Table("organizations.targets", Attachment, domain=_DOMAIN)  # (organiz
 HANDSHAKES = Table("organizations.handshakes", Handshake)  # (handshake id)
 HANDSHAKES_SENT = Table("organizations.handshakes_sent", Mark)  # (organization id, handshake id)
 HANDSHAKES_RECEIVED = Table("organizations.handshakes_received", Mark)  # (account id, handshake id)
+HANDSHAKES_AWAITED = Table("organizations.handshakes_awaited", Awaited)
+"""(organization id, when it expires, handshake id): those of HANDSHAKES_SENT that nobody has answered"""
+INVITED = Table("organizations.invited", Mark)
+"""(organization id, when it was sent, handshake id): invitations that weren't accepted"""
+HANDSHAKES_INDEXED = Table("organizations.handshakes_indexed", Mark)
+"""(organization id): the two above have its handshakes, those of before there were the two as well"""
 CREATIONS = Table("organizations.creations", Creation)  # (organization id, creation id)
 ADMINISTRATORS = Table("organizations.administrators", Since, domain=_DOMAIN)
 """(organization id, account id, service principal)"""
