@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_xks_proxy_api import ERROR_NAMES
-from xks_client import METADATA, XksClient, client_of, new_client, new_credential, octets, text
+from xks_client import ERROR_NAMES, METADATA, XksClient, client_of, new_client, new_credential, octets, text
 
 from freehold.testing import Principal, Server, server
 

@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 from provider_authority import make_authority
 from tampering_relay import Relay
-from xks_client import USE_KEYS, new_credential
+from xks_client import USE_KEYS, new_client, new_credential
 
 from freehold.testing import Principal, Server, server
 
@@ -336,3 +336,11 @@ def test_no_user_of_the_account_here_is_asked_for_at_home(pair: Pair) -> None:
     )
     with refused("AccessDeniedException", "kms:Encrypt"):
         twin.kms.encrypt(KeyId=key, Plaintext=b"x")
+
+
+def test_a_key_that_is_held_outside_is_nobodys_external_key(pair: Pair) -> None:
+    """Proxies that ask each other could go round in a circle."""
+    key, _ = pair.new_key()
+    client = new_client(pair.cloud, "another-kms")
+    assert client.metadata(key).body["keySpec"] != "AES_256"
+    assert client.encrypt(key).error == (501, "UnsupportedOperationException")

@@ -10,15 +10,9 @@ import time
 from typing import Any
 
 import pytest
-from xks_client import METADATA, Answer, XksClient, octets, text
+from xks_client import ERROR_NAMES, METADATA, Answer, XksClient, octets, text
 
 from freehold.testing import Principal, Server
-
-ERROR_NAMES = {
-    *("ValidationException", "InvalidStateException", "InvalidCiphertextException", "InvalidKeyUsageException"),
-    *("AuthenticationFailedException", "AccessDeniedException", "KeyNotFoundException", "InvalidUriPathException"),
-    *("ThrottlingException", "UnsupportedOperationException", "DependencyTimeoutException", "InternalException"),
-}
 
 
 def is_refused(answer: Answer, status: int, name: str) -> None:

@@ -24,6 +24,11 @@ METADATA = {
     "kmsRequestId": "4112f4d6-db54-4af4-ae30-c55a22a8dfae",
     "kmsViaService": "ebs",
 }
+ERROR_NAMES = {
+    *("ValidationException", "InvalidStateException", "InvalidCiphertextException", "InvalidKeyUsageException"),
+    *("AuthenticationFailedException", "AccessDeniedException", "KeyNotFoundException", "InvalidUriPathException"),
+    *("ThrottlingException", "UnsupportedOperationException", "DependencyTimeoutException", "InternalException"),
+}
 USE_KEYS = {
     "Version": "2012-10-17",
     "Statement": [
