@@ -26,6 +26,7 @@ from freehold.authorization.changes import (
 )
 from freehold.authorization.decide import Decision
 from freehold.authorization.key_names import spelled
+from freehold.authorization.policy_set import is_of_group
 from freehold.authorization.principal import Principal
 from freehold.authorization.situation import Document, Situation, compiled
 from freehold.authorization.statement import Statement
@@ -55,8 +56,8 @@ def _for_identity(current: Situation) -> Iterator[Candidate]:
         return
     decision = current.decision()
     for one in current.identity:
-        if one.origin.startswith("arn:"):
-            continue  # managed policies are others' too
+        if one.origin.startswith("arn:") or is_of_group(one.origin):
+            continue  # managed policies and groups' are others' too
         for statement in compiled(one).statements:
             if (
                 statement.effect == "Allow"

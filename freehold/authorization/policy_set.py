@@ -23,6 +23,19 @@ _MOST_CHARACTERS_REMEMBERED: Final = 2_048
 _NOTHING: Final[Verdict] = (None, None)
 
 
+_OF_GROUP: Final = " of the group "
+"""No policy and no group has a name with spaces."""
+
+
+def of_group(policy: str, group: str) -> str:
+    """What an explanation calls a group's inline policy (`reading of the group staff`): it is others' too."""
+    return f"{policy}{_OF_GROUP}{group}"
+
+
+def is_of_group(origin: str) -> bool:
+    return _OF_GROUP in origin
+
+
 class _Memory:
     """All remembered verdicts of the process, forgotten together when there are too many."""
 

@@ -54,6 +54,23 @@ def test_the_proposed_change_made_by_hand_allows_the_call(aws: Any) -> None:
     assert bob.s3.get_object(**ask)["Body"].read() == b"x"
 
 
+def test_a_group_s_policy_is_named_with_the_group_and_is_not_what_is_changed_for_one_of_its_users(aws: Any) -> None:
+    bob = aws.new_user("bob")
+    aws.iam.create_group(GroupName="staff")
+    aws.iam.add_user_to_group(GroupName="staff", UserName="bob")
+    reading = {"Effect": "Allow", "Action": "kms:DescribeKey", "Resource": "arn:aws:kms:us-east-1:111122223333:key/x"}
+    aws.iam.put_group_policy(GroupName="staff", PolicyName="reading", PolicyDocument=policy(reading))
+    key = aws.kms.create_key()["KeyMetadata"]["KeyId"]
+    authorization_id = denied(bob.kms.describe_key, KeyId=key)
+    assert "statement 1 of reading of the group staff: Allow does not apply" in why(aws, authorization_id).stdout
+    found = json.loads(why(aws, authorization_id, "--json").stdout)
+    [change] = found["evaluations"][0]["remedy"]["changes"]
+    # To add the key to the group's statement would open it to all of the group.
+    assert change["edit"] == "new-policy"
+    aws.iam.put_user_policy(UserName="bob", PolicyName="fix", PolicyDocument=json.dumps(change["document"]))
+    assert bob.kms.describe_key(KeyId=key)["KeyMetadata"]["KeyId"] == key
+
+
 def test_all_changes_are_listed_when_several_types_refuse(aws: Any) -> None:
     boundary = aws.iam.create_policy(
         PolicyName="b", PolicyDocument=policy({"Effect": "Allow", "Action": "s3:*", "Resource": "*"})

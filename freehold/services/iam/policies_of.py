@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from freehold.authorization import document
 from freehold.authorization.document import Policy, PolicyType
+from freehold.authorization.policy_set import of_group
 from freehold.services.iam import aws_managed, records
 from freehold.services.iam.records import POLICY_VERSIONS, Group, Role, User
 from freehold.storage.records import Reader
@@ -21,7 +22,8 @@ NOTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","R
 
 @lru_cache(maxsize=20_000)
 def compiled(origin: str, text: str, type_: PolicyType = "identity") -> Policy:
-    """`origin` is what an explanation calls the policy: a managed policy's ARN or an inline policy's name."""
+    """`origin` is what an explanation calls the policy: a managed policy's ARN or an inline policy's name,
+    of a group's with the group."""
     return document.parse(text, type_, origin=origin)
 
 
@@ -52,7 +54,10 @@ def of(reader: Reader, entity: User | Role, managed: Callable[[str], Policy]) ->
         policy
         for owner in owners
         for policy in (
-            *(compiled(name, text) for name, text in owner.inline.items()),
+            *(
+                compiled(name if owner is entity else of_group(name, owner.name), text)
+                for name, text in owner.inline.items()
+            ),
             *map(managed, owner.attached),
         )
     )
