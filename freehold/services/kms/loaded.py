@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from freehold.authorization.document import Policy
 from freehold.authorization.permission import ContextValue
 from freehold.authorization.permission import Grant as DecisionGrant
 from freehold.crypto.envelope import Header
@@ -48,7 +49,6 @@ class LoadedKey:
         "enabled",
         "header",
         "key_id",
-        "policy",
         "record",
         "region",
         "store",
@@ -71,7 +71,6 @@ class LoadedKey:
         self.symmetric = record.spec == "SYMMETRIC_DEFAULT"
         # Looked at by every request: when the key is gone or its imported material is, 0.0 if ever is never.
         self.deadline = min(filter(None, (record.deletion_at, record.expires_at)), default=0.0)
-        self.policy = policies.compiled(record.policy)
         self.context = context_of(reader, record)
         self.use_context = self.context
         if self.symmetric:
@@ -85,6 +84,11 @@ class LoadedKey:
 
     def __repr__(self) -> str:
         return f"LoadedKey({self.arn})"
+
+    @property
+    def policy(self) -> Policy:
+        """The key policy, compiled: not held here, since many keys are."""
+        return policies.compiled(self.record.policy)
 
     def opened(self, call: Call, version: str) -> tuple[bytes, str] | None:
         """(backing key, material id) of one version, None when there's none with this name."""

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+import threading
 from typing import Any, Final
 
 from freehold.authorization import document
@@ -16,13 +16,46 @@ from freehold.authorization.document import Policy
 
 NAME: Final = "default"
 MOST_BYTES: Final = 32 * 1024
+MOST_COMPILED_BYTES: Final = 256 * 1024 * 1024
+"""Of all compiled key policies that a worker keeps."""
 
 
-@lru_cache(maxsize=4096)
-def compiled(text: str) -> Policy:
-    """A stored key policy, compiled. Kept by its text: keys with the same policy share it, and no change of another
-    key makes this parse again."""
-    return document.parse(text, "key")
+class Compiled:
+    """Compiled policies by their text: keys with the same policy share one, and no change of a key parses it again.
+
+    What is kept is limited by what it takes: 32 KiB of text may become two megabytes, and an account has 100,000 keys.
+    """
+
+    def __init__(self, most_bytes: int = MOST_COMPILED_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._held: dict[str, Policy] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __call__(self, text: str) -> Policy:
+        """A stored key policy, compiled. Raises MalformedPolicy. From any thread."""
+        held = self._held.get(text)
+        if held is not None:
+            return held
+        policy = document.parse(text, "key")
+        takes = size_bytes(text)
+        with self._lock:
+            if self._bytes + takes > self._most_bytes:
+                self._held, self._bytes = {}, 0
+            self._held[text] = policy
+            self._bytes += takes
+        return policy
+
+
+def size_bytes(text: str) -> int:
+    """How much a policy takes at most once it's compiled: most by far is in its strings, each action and value one."""
+    return 2_000 + 2 * len(text) + 300 * text.count('"')
+
+
+compiled: Final = Compiled()
 
 
 def default_policy(account_id: str) -> str:
