@@ -61,6 +61,19 @@ def cpu_seconds(pid: int) -> float:
     return total / TICKS_PER_SECOND
 
 
+def run_seconds(pid: int) -> float:
+    """Time on a processor of the threads that live now, in nanoseconds' precision: for a server that keeps them."""
+    total = 0
+    for each in process_tree(pid):
+        try:
+            for thread in os.listdir(f"/proc/{each}/task"):
+                with open(f"/proc/{each}/task/{thread}/schedstat") as file:
+                    total += int(file.read().split()[0])
+        except FileNotFoundError:
+            continue
+    return total / 1e9
+
+
 def resident_mib(pid: int) -> float:
     """Proportional set size of the process tree: shared pages count once."""
     total = 0

@@ -26,12 +26,15 @@ class Counters(Protocol):
 
 
 class Cache:
-    """Values by domain and key; a domain's values are all dropped when its counter has moved."""
+    """Values by domain (or part of one) and key; a domain's values are all dropped when its counter has moved."""
 
-    def __init__(self, records: Records, counters: Counters, *, most_per_domain: int = 200_000) -> None:
+    def __init__(
+        self, records: Records, counters: Counters, *, most_per_domain: int = 200_000, most_per_part: int = 400
+    ) -> None:
         self._records = records
         self._counters = counters
         self._most = most_per_domain
+        self._most_per_part = most_per_part
         self._held: dict[str, tuple[int, dict[Any, Any]]] = {}
 
     def get(self, domain: str, key: Any, load: Callable[[Reader], V]) -> V:
@@ -50,7 +53,7 @@ class Cache:
             pass
         value = load(self._records.reader())
         if not counter & 1 and self._counters.read(domain) == counter:
-            if len(values) >= self._most:
+            if len(values) >= (self._most_per_part if "/" in domain else self._most):
                 values.clear()
             values[key] = value
         return value

@@ -13,9 +13,11 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from freehold.storage.records import DOMAINS
+from freehold.storage.records import COUNTED
 
 _WORD = 8
+_UNDER_WAY = 1
+"""The word that is 1 while a commit may have counters odd, so that `repair` need not look at all of them each time."""
 
 
 class SharedCounters:
@@ -25,9 +27,9 @@ class SharedCounters:
     `begin`, `end` and `repair`: there is one writer at a time, and a counter only ever grows.
     """
 
-    def __init__(self, domains: Collection[str] = DOMAINS) -> None:
-        self._places = {domain: place for place, domain in enumerate(domains, 1)}
-        self._memory = mmap.mmap(-1, max(mmap.PAGESIZE, _WORD * (1 + len(self._places))))
+    def __init__(self, domains: Collection[str] = COUNTED) -> None:
+        self._places = {domain: place for place, domain in enumerate(domains, _UNDER_WAY + 1)}
+        self._memory = mmap.mmap(-1, max(mmap.PAGESIZE, _WORD * (_UNDER_WAY + 1 + len(self._places))))
         self._words = memoryview(self._memory).cast("Q")
         self.offset = SharedOffset(memoryview(self._memory).cast("q"), 0)
 
@@ -37,21 +39,27 @@ class SharedCounters:
 
     def begin(self, domains: Collection[str]) -> None:
         """A commit that touches `domains` follows: their counters are odd from here."""
+        words = self._words
+        words[_UNDER_WAY] = 1
         for domain in domains:
-            self._words[self._places[domain]] |= 1
+            words[self._places[domain]] |= 1
 
     def end(self, domains: Collection[str]) -> None:
         """The commit happened or failed: their counters are even again, and other than before `begin`."""
+        words = self._words
         for domain in domains:
             place = self._places[domain]
-            self._words[place] = (self._words[place] | 1) + 1
+            words[place] = (words[place] | 1) + 1
+        words[_UNDER_WAY] = 0
 
     def repair(self) -> None:
         """Close what a process that died between `begin` and `end` left open. Its commit may have happened."""
         words = self._words
-        for place in self._places.values():
-            if words[place] & 1:
-                words[place] += 1
+        if words[_UNDER_WAY]:
+            for place in self._places.values():
+                if words[place] & 1:
+                    words[place] += 1
+            words[_UNDER_WAY] = 0
 
 
 class SharedOffset:

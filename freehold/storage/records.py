@@ -8,9 +8,11 @@ table and key, so a row that was altered, or moved to another key, raises `Corru
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from itertools import chain
 from typing import Any, Final, Generic, Protocol, TypeVar
+from zlib import crc32
 
 import msgspec
 
@@ -20,6 +22,28 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 DOMAINS = ("iam", "kms", "s3", "organizations", "accounts", "endpoints")
 """What caches depend on: each has a change counter (see `cache.py`)."""
+
+PARTS: Final = 1024
+_PARTS_OF: Final = {domain: tuple(f"{domain}/{number}" for number in range(PARTS)) for domain in ("kms",)}
+"""Domains whose rows are about many things that change one by one: a change drops what is kept of its part alone."""
+
+COUNTED: Final = (*DOMAINS, *chain.from_iterable(_PARTS_OF.values()))
+"""All that has a change counter."""
+
+
+def part(domain: str, name: str) -> str:
+    """The part of a domain in which `name` is; the same in every process."""
+    return _PARTS_OF[domain][crc32(name.encode()) % PARTS]
+
+
+def moved_with(domain: str) -> Sequence[str]:
+    """What moves when a domain, or a part of one, is touched: a domain with all of its parts, a part with its domain.
+
+    So a value that is kept under a domain depends on all rows of it; one that is kept under a part depends on the rows
+    of that part, and on those of the domain's tables that have no parts.
+    """
+    whole, slash, _ = domain.partition("/")
+    return (domain, whole) if slash else (domain, *_PARTS_OF.get(domain, ()))
 
 
 class CorruptRecord(Exception):
@@ -66,7 +90,8 @@ class Transaction(Reader, Protocol):
         ...
 
     def touch(self, domain: str) -> None:
-        """The domain's change counter moves when this commits, before anyone is told that it did."""
+        """The change counter of a domain, or of a part of one, moves when this commits, before anyone is told that it
+        did. See `moved_with`."""
         ...
 
     def after_commit(self, action: Callable[[], None]) -> None:
@@ -99,9 +124,10 @@ DECLARED: Final[dict[str, Table[Any]]] = {}
 
 
 class Table(Generic[R]):
-    """A typed table: `R` is a msgspec Struct, stored as MessagePack. A write touches `domain` when one is named."""
+    """A typed table: `R` is a msgspec Struct, stored as MessagePack. A write touches `domain` when one is named: always
+    the same, or the part that it says for the row's key."""
 
-    def __init__(self, name: str, record: type[R], *, domain: str | None = None) -> None:
+    def __init__(self, name: str, record: type[R], *, domain: str | Callable[[Key], str] | None = None) -> None:
         self.name = name
         self.domain = domain
         self._encode = msgspec.msgpack.Encoder().encode
@@ -118,13 +144,21 @@ class Table(Generic[R]):
 
     def put(self, transaction: Transaction, key: Key, record: R) -> None:
         transaction.put(self.name, key, self._encode(record))
-        if self.domain is not None:
-            transaction.touch(self.domain)
+        self._touch(transaction, key)
 
     def delete(self, transaction: Transaction, key: Key) -> None:
         transaction.delete(self.name, key)
-        if self.domain is not None:
-            transaction.touch(self.domain)
+        self._touch(transaction, key)
+
+    def erase(self, transaction: Transaction, key: Key) -> None:
+        """As `Transaction.erase`."""
+        transaction.erase(self.name, key)
+        self._touch(transaction, key)
+
+    def _touch(self, transaction: Transaction, key: Key) -> None:
+        domain = self.domain
+        if domain is not None:
+            transaction.touch(domain if isinstance(domain, str) else domain(key))
 
     def scan(self, reader: Reader, prefix: Key = (), **options: Any) -> Iterator[tuple[Key, R]]:
         decode = self._decode

@@ -18,7 +18,7 @@ from freehold.storage.database import (
     is_missing_table,
 )
 from freehold.storage.pending import DELETED, Pending
-from freehold.storage.records import Key
+from freehold.storage.records import Key, moved_with
 
 _ABSENT = object()
 Stored = dict[tuple[str, bytes], "bytes | None"]
@@ -53,7 +53,7 @@ class GroupTransaction:
 
     def touch(self, domain: str) -> None:
         self._counters.read(domain)  # an unknown domain fails this work, not its group
-        self.domains.add(domain)
+        self.domains.update(moved_with(domain))
 
     def after_commit(self, action: Callable[[], None]) -> None:
         self.actions.append(action)

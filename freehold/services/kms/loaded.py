@@ -1,8 +1,9 @@
 """A key as requests use it: found by whatever names it, with its policy compiled, grants sorted and material opened.
 
-Everything here is kept under the `kms` change counter alone (`call.cached`), so that a disabled key, a revoked grant
-or destroyed material is gone for the next request on the node. A key whose deletion window ran out is not found, and
-one whose imported material has expired is pending import, even before the sweeper destroyed it.
+Everything here is kept under the change counter of the key's part of the domain `kms` (`records.part_of`), so that a
+disabled key, a revoked grant or destroyed material is gone for the next request on the node, and others stay. A key
+whose deletion window ran out is not found, and one whose imported material has expired is pending import, even before
+the sweeper destroyed it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _MOST_GRANTEES: Final = 10_000
 
 
 class LoadedKey:
-    """What a request needs of one key, made once per change of the `kms` domain. Don't keep it beyond the request."""
+    """What a request needs of one key, made once per change of its part of `kms`. Don't keep it beyond the request."""
 
     __slots__ = (
         "_grants",
@@ -167,23 +168,28 @@ def locate(call: Call, text: str, action: str) -> Located:
     """
     region, account_id = call.region, call.account_id
 
-    def load(reader: Reader) -> Located:
+    def load(reader: Reader) -> Located | identifiers.Name:
         name = identifiers.parse(text, region, account_id, aliases=True)
-        key_id = name.key_id
-        if name.alias:
-            alias = ALIASES.get(reader, (name.account_id, region, name.alias))
-            if alias is None:
-                raise _missing(call, name, action)
-            key_id = alias.target_key_id
-        key = by_id(call, key_id)
-        if key is None or key.account_id != name.account_id:
+        if not name.alias:
+            return _located(call, name, action)
+        alias = ALIASES.get(reader, (name.account_id, region, name.alias))
+        if alias is None:
             raise _missing(call, name, action)
-        return Located(key, name.alias)
+        # The key is in another part than its alias: what is kept of the alias is the key's name alone.
+        return name._replace(key_id=alias.target_key_id)
 
-    located = call.cached("kms", (region, account_id, text), load)
+    found = call.cached(records.part_of(text), (region, account_id, text), load)
+    located = found if isinstance(found, Located) else _located(call, found, action)
     if located.key.deadline:
         _meet_deadline(call, located.key)
     return located
+
+
+def _located(call: Call, name: identifiers.Name, action: str) -> Located:
+    key = by_id(call, name.key_id)
+    if key is None or key.account_id != name.account_id:
+        raise _missing(call, name, action)
+    return Located(key, name.alias)
 
 
 def by_id(call: Call, key_id: str) -> LoadedKey | None:
@@ -198,7 +204,7 @@ def by_id(call: Call, key_id: str) -> LoadedKey | None:
         return LoadedKey(reader, record)
 
     try:
-        return call.cached("kms", (region, key_id), load)
+        return call.cached(records.part_of(key_id), (region, key_id), load)
     except KeyError:
         return None
 

@@ -49,7 +49,7 @@ def aws_managed_arn(call: Call, service: str, *, account_id: str = "") -> str | 
         return f"arn:aws:kms:{region}:{account_id}:key/{alias.target_key_id}"
 
     try:
-        return call.cached("kms", ("aws-managed", account_id, region, service), load)
+        return call.cached(records.part_of(service), ("aws-managed", account_id, region, service), load)
     except KeyError:
         return None
 

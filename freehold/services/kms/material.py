@@ -15,7 +15,7 @@ from freehold.crypto.aead import IntegrityError, Sealer
 from freehold.services.kms import specs
 from freehold.services.kms.errors import KmsInternal
 from freehold.services.kms.identifiers import new_material_id
-from freehold.services.kms.records import IMPORTED, MATERIALS, Key, Material
+from freehold.services.kms.records import IMPORTED, MATERIALS, Key, Material, part_of
 from freehold.storage.records import CorruptRecord, Reader, Transaction
 from freehold.storage.records import Key as StoreKey
 
@@ -72,8 +72,7 @@ def put(
 
 def erase(tx: Transaction, key: Key, number: int) -> None:
     """Erase one version's material: no copy is left in the store or its journal once this is durable."""
-    tx.erase(MATERIALS.name, (key.region, key.key_id, number))
-    tx.touch("kms")
+    MATERIALS.erase(tx, (key.region, key.key_id, number))
 
 
 def open_version(app: App, reader: Reader, region: str, key_id: str, number: int) -> tuple[bytes, str] | None:
@@ -103,4 +102,4 @@ def destroy(tx: Transaction, key: Key) -> None:
         tx.erase(MATERIALS.name, row)
     for row, _ in list(tx.scan(IMPORTED.name, (key.region, key.key_id))):
         tx.delete(IMPORTED.name, row)
-    tx.touch("kms")
+    tx.touch(part_of(key.key_id))

@@ -9,13 +9,13 @@ operations'.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
 
 from freehold.arn import build
-from freehold.storage.records import CorruptRecord, Reader, Table, Transaction
+from freehold.storage.records import CorruptRecord, Reader, Table, Transaction, part
 from freehold.storage.records import Key as StoreKey
 
 log = logging.getLogger("freehold")
@@ -187,25 +187,39 @@ class Mark(Record, kw_only=True):
     """A row whose key says everything."""
 
 
-KEYS: Final = Table("kms.keys", Key, domain="kms")  # (region, key id)
-KEYS_OF_ACCOUNT: Final = Table("kms.keys_of_account", Mark, domain="kms")  # (account, region, key id)
+def part_of(name: str) -> str:
+    """The part of the cache domain that a key or an alias is in, by whatever names it: an id, a name, an ARN.
+
+    Rows are in the part of the key that they are about (an alias's name in its own), so that a change of one key drops
+    nothing of most others.
+    """
+    return part("kms", name.rpartition("/")[2])
+
+
+def by(place: int) -> Callable[[StoreKey], str]:
+    """The part of the row whose key has the key id, or the alias, at `place`."""
+    return lambda row: part_of(str(row[place]))
+
+
+KEYS: Final = Table("kms.keys", Key, domain=by(1))  # (region, key id)
+KEYS_OF_ACCOUNT: Final = Table("kms.keys_of_account", Mark, domain=by(2))  # (account, region, key id)
 KEY_COUNTS: Final = Table("kms.key_counts", KeyCount)  # (account, region)
-MATERIALS: Final = Table("kms.materials", Material, domain="kms")  # (region, key id, number)
-IMPORTED: Final = Table("kms.imported", Imported, domain="kms")  # (region, key id, number)
+MATERIALS: Final = Table("kms.materials", Material, domain=by(1))  # (region, key id, number)
+IMPORTED: Final = Table("kms.imported", Imported, domain=by(1))  # (region, key id, number)
 IMPORT_EPOCHS: Final = Table("kms.import_epochs", ImportEpoch)  # (days since the epoch)
 LAST_USES: Final = Table("kms.last_uses", LastUse)  # (region, key id)
 USES_KEPT_SINCE: Final = Table("kms.uses_kept_since", Since)  # (0)
-TOMBSTONES: Final = Table("kms.tombstones", Tombstone, domain="kms")  # (region, key id)
-ALIASES: Final = Table("kms.aliases", Alias, domain="kms")  # (account, region, alias name)
-ALIASES_OF_KEY: Final = Table("kms.aliases_of_key", Mark, domain="kms")  # (region, key id, alias name)
-GRANTS: Final = Table("kms.grants", Grant, domain="kms")  # (region, key id, grant id)
-GRANTS_OF_GRANTEE: Final = Table("kms.grants_of_grantee", Mark, domain="kms")
+TOMBSTONES: Final = Table("kms.tombstones", Tombstone, domain=by(1))  # (region, key id)
+ALIASES: Final = Table("kms.aliases", Alias, domain=by(2))  # (account, region, alias name)
+ALIASES_OF_KEY: Final = Table("kms.aliases_of_key", Mark, domain=by(1))  # (region, key id, alias name)
+GRANTS: Final = Table("kms.grants", Grant, domain=by(1))  # (region, key id, grant id)
+GRANTS_OF_GRANTEE: Final = Table("kms.grants_of_grantee", Mark, domain=by(1))
 """(region, key id, grantee, grant id)"""
-GRANTS_TO_RETIRE: Final = Table("kms.grants_to_retire", Mark, domain="kms")
+GRANTS_TO_RETIRE: Final = Table("kms.grants_to_retire", Mark, domain=by(2))
 """(retiring principal, region, key id, grant id)"""
-NAMED_GRANTS: Final = Table("kms.named_grants", Reference, domain="kms")  # (region, key id, digest)
-COUNTS: Final = Table("kms.counts", Counts, domain="kms")  # (region, key id)
-DUE: Final = Table("kms.due", Mark, domain="kms")
+NAMED_GRANTS: Final = Table("kms.named_grants", Reference, domain=by(1))  # (region, key id, digest)
+COUNTS: Final = Table("kms.counts", Counts, domain=by(1))  # (region, key id)
+DUE: Final = Table("kms.due", Mark, domain=by(3))
 """(seconds since the epoch; "delete", "rotate" or "expire"; region; key id)"""
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from freehold.services.kms.records import Mark, Record
+from freehold.services.kms.records import Mark, Record, by
 from freehold.storage.records import Reader, Table, Transaction
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ STORE_NAMES: Final = Table("kms.custom_key_store_names", Taken)  # (account, reg
 CLUSTERS: Final = Table("kms.custom_key_store_clusters", Taken)
 """(cluster id): a token belongs to one store of the whole deployment."""
 PROXIES: Final = Table("kms.external_key_store_proxies", Taken)  # (account, region, endpoint and path)
-KEYS_OF_STORE: Final = Table("kms.keys_of_custom_key_store", Mark, domain="kms")  # (region, store id, key id)
+KEYS_OF_STORE: Final = Table("kms.keys_of_custom_key_store", Mark, domain=by(2))  # (region, store id, key id)
 EXTERNAL_KEYS: Final = Table("kms.external_keys", Taken)  # (region, store id, external key id)
 TO_DESTROY: Final = Table("kms.token_keys_to_destroy", TokenKey)  # (region, store id, key id)
 
