@@ -6,13 +6,15 @@ name. A generated set shows what it asked and no more: a change that its request
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
-from freehold.authorization import cases, explain
+from freehold.authorization import cases, explain, match, service_reference
 from freehold.authorization.decide import Decision
 from freehold.authorization.document import MalformedPolicy, PolicyType, load_json
 from freehold.authorization.situation import Document, Situation, compiled
@@ -32,6 +34,8 @@ FIELDS: Final[dict[str, PolicyType]] = {
 MOST_GENERATED: Final = 5_000
 PRINCIPAL: Final = "arn:aws:iam::111122223333:user/someone"
 _SAMPLE: Final = "sample"
+_ANYTHING: Final = f"{_SAMPLE}:Anything"
+_VARIABLE: Final = re.compile(r"\$\{[^}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,38 +162,41 @@ def of_cases(data: Any) -> list[tuple[str, Situation]]:
 def generated(*versions: tuple[Document, ...], field: str = "identity") -> list[tuple[str, Situation]]:
     """A request for each action, resource and caller that the versions name, at most `MOST_GENERATED`.
 
-    A star in a pattern is asked for as `sample`; conditions are met once as they stand, where one value can be given.
+    A pattern of actions is asked for as all of AWS's actions that have it and can have the resource, or as the first
+    of them where those would be too many; a star elsewhere as `sample`. Conditions are met once as they stand, where
+    one value can be given.
     """
-    actions: dict[str, None] = {}
+    patterns: dict[str, None] = {}
     resources: dict[str, None] = {}
     principals: dict[str, None] = {}
     contexts: dict[str, dict[str, Any]] = {"{}": {}}
     for version in versions:
         for one in version:
             for statement in _statements(load_json(one.text)):
-                actions.update(dict.fromkeys(_plain(each) for each in _texts(statement, "Action", "NotAction")))
+                patterns.update(dict.fromkeys(_texts(statement, "Action", "NotAction")))
                 resources.update(dict.fromkeys(_plain(each) for each in _texts(statement, "Resource", "NotResource")))
                 principals.update(dict.fromkeys(_callers(statement)))
                 context = _context(statement.get("Condition"))
                 contexts.setdefault(orjson.dumps(context, option=orjson.OPT_SORT_KEYS).decode(), context)
     callers = list(principals) if field in ("resource", "endpoint") and principals else [PRINCIPAL]
+    asked = [list(_asked(pattern, resources)) for pattern in patterns]
+    if sum(map(len, asked)) * len(callers) * len(contexts) > MOST_GENERATED:
+        asked = [_of_the_first(pairs) for pairs in asked]
     found: list[tuple[str, Situation]] = []
-    for action in actions:
-        vendor = action.partition(":")[0]
-        fitting = [each for each in resources if _fits(vendor, each)] or ["*"]
-        for resource in fitting:
-            for principal in callers:
-                for context in contexts.values():
-                    if len(found) == MOST_GENERATED:
-                        return found
-                    request = {"principal": principal, "action": action, "resource": resource, "context": context}
-                    # What limits shows its effect only where something is allowed; what allows, where nothing is.
-                    others = {} if field in ("identity", "resource") else {"identity": [_EVERYTHING]}
-                    case = {"request": request, "policies": others}
-                    try:
-                        found.append((f"generated {len(found) + 1}", cases.situation(case)))
-                    except MalformedCases:
-                        continue
+    for action, resource in dict.fromkeys(pair for pairs in asked for pair in pairs):
+        for principal in callers:
+            for context in contexts.values():
+                if len(found) == MOST_GENERATED:
+                    return found
+                request = {"principal": principal, "action": action, "resource": resource, "context": context}
+                # What limits shows its effect only where something is allowed; what allows, where nothing is.
+                others = {} if field in ("identity", "resource") else {"identity": [_EVERYTHING]}
+                given = ", ".join(f"{key} {value}" for key, value in context.items())
+                name = f"generated {len(found) + 1}" + (f" with {given}" if given else "")
+                try:
+                    found.append((name, cases.situation({"request": request, "policies": others})))
+                except MalformedCases:
+                    continue
     return found
 
 
@@ -208,10 +215,43 @@ def _texts(statement: dict[str, Any], *elements: str) -> Iterator[str]:
         yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str))
 
 
+def _asked(pattern: str, resources: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Which actions on which of the resources a pattern of actions is asked for as: AWS's that can have them."""
+    prefix, _, name = pattern.partition(":")
+    fitting = [each for each in resources if _fits(prefix.lower(), each)] or ["*"]
+    service = service_reference.service(prefix.lower()) if "*" in name or "?" in name else None
+    some = False
+    if service is not None:
+        test = match.text_test(match.parse(name.lower(), variables=False))
+        for lower, action in service.actions.items():
+            if test(lower):
+                templates = [service.resource_arns.get(kind, "") for kind, _ in action.resource_types]
+                for resource in fitting:
+                    if resource in ("*", _ANYTHING) or any(_shaped(template)(resource) for template in templates):
+                        some = True
+                        yield f"{service.prefix}:{action.name}", resource
+    if not some:
+        yield from ((_plain(pattern), resource) for resource in fitting)
+
+
+def _of_the_first(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of the first action."""
+    return [pair for pair in pairs if pair[0] == pairs[0][0]]
+
+
+@lru_cache(maxsize=1024)
+def _shaped(template: str) -> Callable[[str], object]:
+    """Tests for ARNs of a form: a slash is in none of the form's parts but the last, if the form has one itself."""
+    pieces = _VARIABLE.split(template)
+    middle = "[^/]*".join(map(re.escape, pieces[:-1]))
+    last = ".*" if "/" in template else "[^/]*"
+    return re.compile(f"{middle}{last}{re.escape(pieces[-1])}" if len(pieces) > 1 else re.escape(template)).fullmatch
+
+
 def _plain(pattern: str) -> str:
-    """A name that the pattern means: `s3:Get*` by `s3:Getsample`, everything by a name of no service."""
+    """A name that the pattern means: `arn:aws:s3:::b/*` by `arn:aws:s3:::b/sample`."""
     if pattern == "*":
-        return f"{_SAMPLE}:Anything"
+        return _ANYTHING
     text = pattern.replace("${*}", "*").replace("*", _SAMPLE).replace("?", "s")
     while "${" in text:
         start, _, rest = text.partition("${")

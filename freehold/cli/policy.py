@@ -161,24 +161,19 @@ def _read(path: Path) -> Any:
 
 
 def _show_differences(found: list[Difference]) -> None:
+    """Each request, with what became of it and why below. Lines aren't wrapped, so that they can be searched."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    if not found:
-        return
     styles = {"opens": "red", "closes": "yellow", "same": "dim"}
-    table = Table(
-        "", "Action", "Resource", "By", "Before → after", "Why", box=None, pad_edge=False, padding=(0, 2, 1, 0)
-    )
-    for column in table.columns[1:]:
-        column.overflow = "fold"
-    table.columns[0].no_wrap = True
+    console = Console(highlight=False)
     for one in found:
         decided = one.before if one.before == one.after else f"{one.before} → {one.after}"
-        cells = (one.action, one.resource, one.principal, decided, one.why)
-        table.add_row(Text(one.change, styles[one.change]), *(Text(printable(cell)) for cell in cells))
-    Console().print(table)
+        request = f"{one.action} on {one.resource} by {one.principal} ({one.name})"
+        console.print(Text.assemble((f"{one.change:7}", styles[one.change]), printable(request)), soft_wrap=True)
+        console.print(Text(f"       {decided}: {printable(one.why)}", "dim"), soft_wrap=True)
+    if found:
+        console.print()
 
 
 def _say(text: str) -> None:

@@ -30,6 +30,8 @@ def test_a_difference_is_told_with_status_1(tmp_path: Path) -> None:
     done = run(before, after)
     assert done.returncode == 1
     assert "1 opened, 1 closed" in done.stdout
+    asked = "s3:PutObject on sample:Anything by arn:aws:iam::111122223333:user/someone (generated 2)"
+    assert f"opens  {asked}\n       implicitDeny → allow: no identity-based policy allows" in done.stdout
     told = json.loads(run(before, after, "--json").stdout)
     assert [(one["change"], one["action"]) for one in told["differences"]] == [
         ("opens", "s3:PutObject"),
