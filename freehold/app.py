@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from freehold.audit import unsealing
@@ -135,10 +136,13 @@ class App:
         if self.worker != 0 or time.monotonic() < self._due_at:
             return
         self._due_at = time.monotonic() + DUE_WORK_SECONDS
-        try:
-            await asyncio.wrap_future(self.records.submit(self.do_due_work))
-        except Exception as error:
-            log.error("due work failed: %s", type(error).__name__)
+        # A transaction each, in one commit: what one stumbles over keeps no other from its time.
+        due = [(work, self.records.submit(partial(work, self))) for work in operations.DUE_WORK]
+        for work, future in due:
+            try:
+                await asyncio.wrap_future(future)
+            except Exception as error:
+                log.error("due work failed: %s: %s", work.__name__, type(error).__name__)
 
     async def _write_last_uses(self, *, everything: bool = False) -> None:
         try:

@@ -13,7 +13,8 @@ from freehold.services.kms import imported, specs, states
 from freehold.services.kms.errors import UnsupportedOperation
 from freehold.services.kms.material import bound_to
 from freehold.services.kms.records import IMPORTED, KEYS, MATERIALS, TOMBSTONES, Key
-from freehold.services.kms.stores.records import CLOUDHSM
+from freehold.services.kms.stores import secret
+from freehold.services.kms.stores.records import CLOUDHSM, STORES, CustomKeyStore
 from freehold.verification.contents import Contents, Unreadable
 from freehold.verification.report import row
 
@@ -31,7 +32,7 @@ class Materials:
         self._held: dict[tuple[str, str, int], bytes] = {}
 
     def check(self) -> None:
-        """Every key, and every material of no key."""
+        """Every key, every key store's secret, and every material of no key."""
         self.contents.progress.stage("key material", None)
         for at, key in self.contents.rows(KEYS):
             self.contents.progress.step()
@@ -40,6 +41,9 @@ class Materials:
                 self.report.found(row(KEYS.name, at), "it is another key's record")
                 continue
             self._check_key(key)
+        for at, store in self.contents.rows(STORES):
+            if store.sealed_secret:
+                self._check_secret(row(STORES.name, at), store)
         for at, _ in self.contents.rows(MATERIALS):
             self._check_has_key(MATERIALS.name, at)
         for at, _ in self.contents.rows(IMPORTED):
@@ -124,6 +128,12 @@ class Materials:
         complete = bool(needed) and all(record is not None and record.present for record in needed)
         if (complete and key.state == states.PENDING_IMPORT) or (not complete and key.state in _IN_USE):
             self.report.found(place, f"its state is {key.state}, which doesn't follow from its imported material")
+
+    def _check_secret(self, name: str, store: CustomKeyStore) -> None:
+        try:
+            self.sealer.open(store.sealed_secret, secret.bound_to(store))
+        except IntegrityError:
+            self.report.found(name, "its secret does not open")
 
     def _check_has_key(self, table: str, at: tuple[str | int, ...]) -> None:
         region, key_id = str(at[0]), str(at[1])

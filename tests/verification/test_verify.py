@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -207,6 +208,19 @@ def test_damage_is_told(copy: Deployed, damage: str) -> None:
     assert any(wanted in each for each in told), told
 
 
+def test_a_key_stores_secret_and_its_names_are_looked_at(copy: Deployed) -> None:
+    """One that was put there by who holds all keys, with a secret that is nobody's."""
+    store = {"store_id": "cks-1", "account_id": copy.names["account"], "region": HERE, "name": "store"}
+    store |= {"kind": "AWS_CLOUDHSM", "created_at": 1.0, "sealed_secret": bytes(100)}
+    copy.run('CREATE TABLE IF NOT EXISTS "r.kms.custom_key_stores" (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID')
+    copy.set("kms.custom_key_stores", (HERE, "cks-1"), store)
+    assert {each.partition(": ")[2] for each in copy.told()} == {
+        "its secret does not open",
+        "its account's list lacks it",
+        "its name isn't its own",
+    }
+
+
 def test_only_a_deep_look_reads_objects_to_their_end(copy: Deployed) -> None:
     for key in ("large", "under kms"):
         blob = copy.blob(key)
@@ -264,6 +278,25 @@ def test_records_behind_a_damaged_page_are_still_looked_at(copy: Deployed) -> No
     told = copy.told()
     assert any(each.startswith("kms.aliases: a page of it is not what was written") for each in told)
     assert any(each.startswith("kms.aliases ") and "119" in each and "does not open" in each for each in told)
+
+
+def test_what_a_killed_server_left_is_whole_and_its_log_is_looked_at(copy: Deployed, tmp_path: Path) -> None:
+    """Its last commits are in the database's log alone."""
+    server = copy.server.on_copy(copy.data)
+    server.start()
+    try:
+        server.operator.freehold.create_account(Name="last")
+    finally:
+        server.kill()
+        server.close()
+    shutil.copytree(copy.data, tmp_path / "again")
+    again = Deployed(copy.server, tmp_path / "again", copy.names)
+    assert again.told() == []
+    log = copy.data / "records.db-wal"
+    content = log.read_bytes()
+    assert len(content) > 8_000
+    log.write_bytes(flipped(content, len(content) // 2))
+    assert any("acknowledged commits" in each for each in copy.told())
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -37,12 +38,15 @@ from freehold.services.kms.records import (
     Tombstone,
 )
 from freehold.services.operation import Params, Result, due_work, operation
+from freehold.storage.records import CorruptRecord
 
 if TYPE_CHECKING:
     from freehold.app import App
     from freehold.services.call import Call
     from freehold.services.kms.records import Key
     from freehold.storage.records import Transaction
+
+log = logging.getLogger("freehold")
 
 LEAST_DAYS: Final = 7
 MOST_DAYS: Final = 30
@@ -118,7 +122,13 @@ def destroy_due(app: App, tx: Transaction) -> None:
         if key.state == states.PENDING_DELETION and key.deletion_at <= now:
             if key.custom_key_store_id:
                 key_store_connections.leave(app, tx, key, now)
-            destroy(tx, key, now)
+            try:
+                destroy(tx, key, now)
+            except CorruptRecord as error:
+                # Its material is gone, and nobody finds the key; the rest is tried again, and keeps no other key.
+                log.error("a key that is deleted leaves something behind: %s", error)
+                records.plan(tx, key.deletion_at, "delete", key)
+                continue
             service_events.tell(app, tx, "DeleteKey", key)
 
 

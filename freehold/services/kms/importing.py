@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/kms/latest/developerguide/importing-keys.html
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -35,11 +36,14 @@ from freehold.services.kms.permissions import find, managing, on_key, request_co
 from freehold.services.kms.records import Imported, Key
 from freehold.services.kms.specs import InvalidMaterial, Spec
 from freehold.services.operation import Params, Result, due_work, operation
+from freehold.storage.records import CorruptRecord
 
 if TYPE_CHECKING:
     from freehold.app import App
     from freehold.services.call import Call
     from freehold.storage.records import Transaction
+
+log = logging.getLogger("freehold")
 
 MOST_DAYS: Final = 365
 _DAY_SECONDS: Final = 86_400
@@ -188,8 +192,15 @@ def expire_due(app: App, tx: Transaction) -> None:
     """Erase the imported material whose time is up, of at most 100 keys a call."""
     now = app.clock.now_seconds()
     for key in records.due(tx, now, imported.DUE, _AT_MOST_PER_SWEEP):
-        # Material that was deleted or came again since then left its old date on the list.
-        if imported.expire(app, tx, key, now):
+        try:
+            # Material that was deleted or came again since then left its old date on the list.
+            expired = imported.expire(app, tx, key, now)
+        except CorruptRecord as error:
+            # By the clock nobody uses it any more. Tried again, and keeps no other key from its time.
+            log.error("imported material that has expired is left: %s", error)
+            records.plan(tx, now, imported.DUE, key)
+            continue
+        if expired:
             records.save(tx, key)
             if not key.is_replica:
                 # What only waited for a rotation is nothing to the replicas any more.

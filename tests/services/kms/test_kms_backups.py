@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from kms_damage import flip
 from kms_wrapping import wrapped
 
 from freehold.crypto import archive
@@ -15,8 +16,6 @@ from freehold.services.kms import backups, material, restoring
 from freehold.services.kms.backups import BACKUPS, Backup, Made
 from freehold.services.kms.records import IMPORTED, KEYS, MATERIALS, TOMBSTONES
 from freehold.services.kms.restoring import Refused, Restored
-from freehold.storage import keys
-from freehold.storage.database import connect
 
 DAY = 86_400
 HERE = "us-east-1"
@@ -45,16 +44,8 @@ def restored(kms: Any, made: Made) -> Restored:
     return done
 
 
-def damage(kms: Any, key_id: str, number: int = 1) -> None:
-    """Flip one bit of a material's row, as it is in the database."""
-    connection = connect(kms.data / "records.db", kms.root_key.sealing_key("pages"))
-    row = keys.encode((HERE, key_id, number))
-    (value,) = next(iter(connection.execute('SELECT value FROM "r.kms.materials" WHERE key = ?', (row,))))
-    connection.execute(
-        'UPDATE "r.kms.materials" SET value = ? WHERE key = ?', (value[:-1] + bytes((value[-1] ^ 1,)), row)
-    )
-    connection.close()
-    kms.write(lambda tx: tx.touch("kms"))
+def damage(kms: Any, key_id: str) -> None:
+    flip(kms, "kms.materials", HERE, key_id, 1)
 
 
 def delete(kms: Any, key_id: str) -> None:
@@ -241,14 +232,3 @@ def test_no_material_shows_in_a_backup_or_in_its_parts(kms: Any, key_id: str) ->
     [entry] = [each for each in entries if isinstance(each, backups.MaterialEntry)]
     assert entry.raw not in made.file
     assert repr(entry.raw)[2:10] not in repr(entries)
-
-
-def test_a_damaged_row_keeps_no_key_from_its_deletion(kms: Any, key_id: str) -> None:
-    other = kms("CreateKey")["KeyMetadata"]["KeyId"]
-    kms("ScheduleKeyDeletion", KeyId=other, PendingWindowInDays=7)
-    damage(kms, key_id)
-    delete(kms, key_id)
-    assert list(kms.app.records.reader().scan(KEYS.name)) == []
-    connection = connect(kms.data / "records.db", kms.root_key.sealing_key("pages"))
-    assert connection.execute('SELECT count(*) FROM "r.kms.materials"').get == 0
-    connection.close()
