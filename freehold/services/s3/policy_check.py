@@ -2,7 +2,8 @@
 
 Refuses, as S3 does, an action that there isn't ("Policy has invalid action", also for a pattern that no action has),
 what lies outside of the bucket ("Policy has invalid resource"), and an action that none of its statement's resources
-is the right kind for: `s3:ListBucket` on objects, `s3:GetObject` on the bucket itself.
+is the right kind for: `s3:ListBucket` on objects, `s3:GetObject` on the bucket itself. `arn:aws:s3:::bucket*` is the
+bucket with its objects and no other bucket, since the policy is asked for this one alone.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-bucket-intro.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.html
 """
@@ -17,7 +18,9 @@ from typing import Any, Final
 from freehold.authorization import document, match, service_reference
 from freehold.services.s3.errors import MalformedPolicy
 
-_KINDS: Final = frozenset(("bucket", "object"))
+_BUCKET: Final = frozenset(("bucket",))
+_OBJECTS: Final = frozenset(("object",))
+_KINDS: Final = _BUCKET | _OBJECTS
 
 
 def check(text: str, bucket: str) -> None:
@@ -36,7 +39,7 @@ def _check_resources(statement: dict[str, Any], bucket: str) -> None:
     arn = f"arn:aws:s3:::{bucket}"
     for element in ("Resource", "NotResource"):
         for resource in _listed(statement.get(element, [])):
-            if resource != arn and not resource.startswith(arn + "/"):
+            if resource != arn and not resource.startswith((arn + "/", arn + "*")):
                 raise MalformedPolicy("Policy has invalid resource", Detail=str(resource))
 
 
@@ -46,10 +49,17 @@ def _check_actions(statement: dict[str, Any]) -> None:
             kinds = frozenset[str]().union(*_kinds_of(action))
             if not kinds:
                 raise MalformedPolicy("Policy has invalid action", Detail=str(action))
-            if element == "Action" and "Resource" in statement:
-                given = {"object" if "/" in one else "bucket" for one in _listed(statement["Resource"])}
-                if kinds.isdisjoint(given):
-                    raise MalformedPolicy("Action does not apply to any resource(s) in statement")
+            resources = _listed(statement.get("Resource", []))
+            if element == "Action" and resources and not any(kinds & _given(one) for one in resources):
+                raise MalformedPolicy("Action does not apply to any resource(s) in statement")
+
+
+def _given(resource: str) -> frozenset[str]:
+    """What a resource of this bucket is: `arn:aws:s3:::bucket*` is the bucket and all that is in it."""
+    name, slash, _ = resource.partition("/")
+    if name.endswith("*"):
+        return _KINDS
+    return _OBJECTS if slash else _BUCKET
 
 
 def _kinds_of(action: str) -> Iterator[frozenset[str]]:

@@ -27,6 +27,11 @@ def test_a_policy_for_the_bucket_is_accepted() -> None:
     policy_check.check(text(), "bucket")
 
 
+def test_a_star_after_the_bucket_s_name_is_the_bucket_and_its_objects() -> None:
+    policy_check.check(text(Resource="arn:aws:s3:::bucket*"), "bucket")
+    policy_check.check(text(Action="s3:ListBucket", Resource="arn:aws:s3:::bucket*"), "bucket")
+
+
 @pytest.mark.parametrize(
     "malformed",
     [
