@@ -20,7 +20,7 @@ import orjson
 from freehold.services.call import Call
 from freehold.services.freehold.accounts import operator_only, shown
 from freehold.services.freehold.errors import AccountAlreadyExists, ValidationException
-from freehold.services.iam import accounts, importing, records
+from freehold.services.iam import accounts, importing, records, service_principals
 from freehold.services.iam.importing import CannotImport, Plan
 from freehold.services.iam.records import (
     ACCOUNTS,
@@ -172,6 +172,8 @@ def import_account_authorization_details(call: Call, params: Params) -> Result:
     tx, made = call.tx, call.prepared
     if ACCOUNTS.get(tx, (made.account_id,)) is not None:
         raise AccountAlreadyExists(f"The account {made.account_id} exists. Only a new account can be imported.")
+    if made.account_id in service_principals.ACCOUNTS:
+        raise ValidationException(f"The account {made.account_id} is AWS's own: templates let it in where logs go.")
     if any(True for _ in HANDSHAKES_RECEIVED.scan(tx, (made.account_id,), limit=1)):
         raise ValidationException(
             f"An organization has invited the account {made.account_id}: it would be let in there."

@@ -10,6 +10,7 @@ import time
 from typing import NamedTuple
 
 from freehold.authentication.key_ids import new_access_key_id, new_secret, new_unique_id
+from freehold.services.iam import service_principals
 from freehold.services.iam.records import (
     ACCESS_KEYS,
     ACCOUNTS,
@@ -106,5 +107,6 @@ def every_account(reader: Reader) -> list[Account]:
 
 
 def _random_account_id() -> str:
-    """12 random digits, the first not 0, since some tools read account ids as numbers."""
-    return str(10**11 + secrets.randbelow(9 * 10**11))
+    """12 random digits, the first not 0, since some tools read account ids as numbers. Never one of AWS's own."""
+    account_id = str(10**11 + secrets.randbelow(9 * 10**11))
+    return _random_account_id() if account_id in service_principals.ACCOUNTS else account_id

@@ -53,8 +53,8 @@ def arn_of(reader: Reader, unique_id: str) -> str:
 
 
 def is_account(reader: Reader, account_id: str) -> bool:
-    """Whether this deployment has the account; a closed one is one still."""
-    return ACCOUNTS.get(reader, (account_id,)) is not None
+    """Whether this deployment has the account, or AWS itself; a closed one is one still."""
+    return ACCOUNTS.get(reader, (account_id,)) is not None or account_id in service_principals.ACCOUNTS
 
 
 def _rewrite(policy_text: str, change: Callable[[str, str], str]) -> str:

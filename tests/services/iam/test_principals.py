@@ -12,7 +12,7 @@ from desk import Desk, Key, policy, refused, trust
 
 from freehold.authorization import document as document_
 from freehold.authorization.principal_element import canonical_id
-from freehold.services.iam import aws_managed, principals, records, service_linked, service_principals
+from freehold.services.iam import accounts, aws_managed, principals, records, service_linked, service_principals
 from freehold.services.iam.principals import InvalidPrincipal, to_arns, to_unique_ids
 
 
@@ -268,6 +268,21 @@ def test_every_service_that_a_managed_policy_of_aws_names_exists() -> None:
     }
     assert len(named) > 100
     assert [name for name in sorted(named) if not service_principals.exists(name)] == []
+
+
+def test_the_accounts_that_awss_load_balancers_write_logs_as_exist_and_are_nobodys(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = desk.worker.records.reader()
+    assert len(service_principals.ACCOUNTS) == 22
+    for account_id in service_principals.ACCOUNTS:
+        kept = to_unique_ids(reader, document(f"arn:aws:iam::{account_id}:root"))
+        assert stored(kept) == f"arn:aws:iam::{account_id}:root"
+    with pytest.raises(InvalidPrincipal):
+        to_unique_ids(reader, document("arn:aws:iam::127311923021:user/x"))
+    drawn = iter([127311923021 - 10**11, 5])
+    monkeypatch.setattr(accounts.secrets, "randbelow", lambda below: next(drawn))
+    assert accounts._random_account_id() == "100000000005"
 
 
 def test_canonical_users_are_looked_for_once_in_a_policy(
