@@ -135,6 +135,16 @@ def _as_json(made: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def by_message(notes: list[dict[str, str]]) -> list[str]:
+    """One line for all that is said the same of: a real account has a hundred roles that trust one provider."""
+    subjects: dict[str, list[str]] = {}
+    for note in notes:
+        subjects.setdefault(note["Message"], []).append(note["Subject"])
+    return [
+        f"{of[0]}{f' and {len(of) - 1} more' if len(of) > 1 else ''}: {message}" for message, of in subjects.items()
+    ]
+
+
 def _print(made: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.text import Text
@@ -146,11 +156,12 @@ def _print(made: dict[str, Any]) -> None:
     if made["Notes"]:
         say("\nNot as it was:")
         console = Console(highlight=False)
-        for note in made["Notes"][:MOST_NOTES_SHOWN]:
-            console.print(Text(printable(f"  {note['Subject']}: {note['Message']}")), soft_wrap=True)
-        more = len(made["Notes"]) - MOST_NOTES_SHOWN + made["NotesOmitted"]
-        if more > 0:
-            say(f"  … and {more} more (--json lists them)")
+        lines = by_message(made["Notes"])
+        for line in lines[:MOST_NOTES_SHOWN]:
+            console.print(Text(printable(f"  {line}")), soft_wrap=True)
+        more = max(0, len(lines) - MOST_NOTES_SHOWN) + made["NotesOmitted"]
+        if more or len(lines) < len(made["Notes"]):
+            say(f"  … and {more} more; --json lists each" if more else "  (--json lists each)")
     say("\nThe root user's key is shown this once:")
     say(f"  AWS_ACCESS_KEY_ID={key['AccessKeyId']}")
     say(f"  AWS_SECRET_ACCESS_KEY={key['SecretAccessKey']}")

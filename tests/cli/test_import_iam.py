@@ -15,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import freehold.testing
+from freehold.cli import import_iam
 
 ACCOUNT = Path(__file__).parents[1] / "vectors" / "iam_import" / "account.json"
 ID = "742810936155"
@@ -218,6 +219,12 @@ def test_an_account_that_exists_is_never_touched(server: Any) -> None:
     assert exported(victim) == before
 
 
+def test_notes_that_say_the_same_are_one_line() -> None:
+    notes = [("role a", "it trusts X"), ("role b", "it trusts Y"), ("role c", "it trusts X"), ("role d", "it trusts X")]
+    shown = import_iam.by_message([{"Subject": subject, "Message": message} for subject, message in notes])
+    assert shown == ["role a and 2 more: it trusts X", "role b: it trusts Y"]
+
+
 def test_unique_ids_of_others_are_not_taken(server: Any) -> None:
     victim = server.account
     bob = victim.new_user("bob")
@@ -340,6 +347,8 @@ def test_only_the_operator_imports(server: Any) -> None:
         {"UserDetailList": [{"Arn": "arn:aws:iam::111122223333:user/a"}, {"Arn": "arn:aws:iam::444455556666:user/a"}]},
         {"UserDetailList": [{"Arn": "arn:aws-cn:iam::111122223333:user/a"}]},
         {"UserDetailList": [{"Arn": "arn:aws:iam::000000000000:user/a", "UserName": "a"}]},
+        # AWS's own account, which templates of buckets for load balancers' logs let in.
+        {"UserDetailList": [{"Arn": "arn:aws:iam::127311923021:user/a", "UserName": "a", "UserId": "AIDA" + "A" * 17}]},
     ],
 )
 def test_what_is_no_account_is_refused_and_leaves_nothing(freehold_server: Any, details: Any) -> None:
