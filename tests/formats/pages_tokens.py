@@ -1,4 +1,4 @@
-"""Decoders written from session-token.md and denials.md alone."""
+"""Decoders written from session-token.md, denials.md and small-tokens.md alone."""
 
 from __future__ import annotations
 
@@ -36,3 +36,15 @@ def denial(value: bytes) -> tuple[str, str, list[Any]]:
 def denied_at(authorization_id: str) -> int:
     assert len(authorization_id) == 26
     return int(authorization_id[:7], 36)
+
+
+def device_token(devices_key: bytes, token: str) -> list[str]:
+    """Owner, device, until."""
+    return sealed_value(devices_key, base64.urlsafe_b64decode(token), b"sign-in device").decode().split("/")
+
+
+def place_in_the_trail(trail_key: bytes, token: str, account_id: str, region: str) -> list[Any]:
+    """Of a lookup without an attribute and times."""
+    bound = f"{account_id}\x00{region}\x00\x00None\x00None\x00".encode()
+    place: list[Any] = msgspec.msgpack.decode(sealed_value(trail_key, base64.urlsafe_b64decode(token), bound))
+    return place

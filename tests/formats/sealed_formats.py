@@ -385,6 +385,8 @@ FORMATS = {
     "an encoded message": Format(
         "denials.md", _denial_make, _denial_open, *_sealed(lambda _: b"encoded authorization message")
     ),
+    "a device token": _of_sealer("small-tokens.md", b"sign-in device"),
+    "a place in the trail": _of_sealer("small-tokens.md", b"111122223333\x00us-east-1\x00\x00None\x00None\x00"),
     "a keyring": Format(
         "keyring.md",
         _custody_make,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ DECODERS = {
     "s3-objects.md": "tests/formats/pages_s3.py",
     "sealed-value.md": "tests/formats/pages_crypto.py",
     "session-token.md": "tests/formats/pages_tokens.py",
+    "small-tokens.md": "tests/formats/pages_tokens.py",
     "xks-proxy-message.md": "tests/crypto/test_proxy_message.py",
 }
 
@@ -118,6 +120,12 @@ def fill(aws: testing.Principal, operator: testing.Principal) -> dict[str, Any]:
     allowed = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     aws.iam.put_user_policy(UserName="user", PolicyName="all", PolicyDocument=json.dumps(allowed))
     told["session"] = user.sts.assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
+    aws.iam.create_login_profile(UserName="user", Password="correct horse 1 B")
+    user_id = told["user"] = aws.iam.get_user(UserName="user")["User"]["UserId"]
+    assert user_id
+    signed_in = aws.freehold.sign_in(Account=aws.account_id, UserName="user", Password="correct horse 1 B")
+    told["device"] = signed_in["DeviceToken"]
+    told["next"] = aws.cloudtrail.lookup_events(MaxResults=1)["NextToken"]
     told["backup"] = operator.freehold.backup_key_material(RetentionDays=7)["File"]
     return told
 
@@ -170,6 +178,17 @@ def test_tokens_of_grants_imports_and_sessions(left: Left) -> None:
     assert session[:4] == [given["AccessKeyId"], given["SecretAccessKey"], "role", left.told["account"]]
     assert session[10]["name"] == "session"
     assert session[10]["expires_at"] == given["Expiration"].timestamp()
+
+
+def test_tokens_of_devices_and_lookups(left: Left) -> None:
+    owner, device, until = pages_tokens.device_token(left.key("sign-in devices"), left.told["device"])
+    assert (owner, len(device)) == (left.told["user"], 16)
+    assert 0 <= int(until) - time.time() - 179 * 86_400 <= 86_400
+    place = pages_tokens.place_in_the_trail(left.key("cloudtrail"), left.told["next"], left.told["account"], REGION)
+    at, source, number, within = place
+    assert abs(at / 1e6 - time.time()) < 600
+    assert source == "rows" or (left.data / "audit" / source).exists()
+    assert (type(number), within) == (int, 0)
 
 
 def test_denials(left: Left) -> None:

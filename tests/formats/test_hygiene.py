@@ -124,3 +124,15 @@ def test_nothing_is_encrypted_but_by_a_format_that_has_a_page() -> None:
         "crypto/store_envelope.py",
         "crypto/stream.py",
     }
+
+
+def test_every_sealing_key_is_on_a_page() -> None:
+    package = PAGES.parents[1] / "freehold"
+    purposes = {
+        purpose
+        for path in package.rglob("*.py")
+        for purpose in re.findall(r"sealing_key\(\"([^\"]+)\"\)", path.read_text())
+    }
+    assert len(purposes) > 8
+    pages = " ".join(path.read_text() for path in PAGES.glob("*.md"))
+    assert not [purpose for purpose in purposes if f"`{purpose}`" not in pages]
