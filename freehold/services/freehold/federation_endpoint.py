@@ -53,6 +53,10 @@ _HEADERS: Final = (
 _FAILED: Final = "Failed authentication"
 
 
+class _Malformed(ValidationException):
+    default_message = "The parameters are not percent-encoded UTF-8."
+
+
 def is_meant(request: Request) -> bool:
     """Whether an unsigned request that names no bucket by its host may be for this endpoint.
 
@@ -68,9 +72,9 @@ def is_meant(request: Request) -> bool:
 
 def fields(request: Request) -> dict[str, str]:
     """What was sent, of the query and the form, if its Action is one of the two; else nothing."""
-    pairs = urls.fields(request.query_string, ValidationException)
+    pairs = urls.fields(request.query_string, _Malformed)
     if request.body and request.headers.get("content-type", "").startswith(_FORM):
-        pairs += urls.fields(request.body.decode("latin-1").strip("\r\n"), ValidationException)
+        pairs += urls.fields(request.body.decode("latin-1").strip("\r\n"), _Malformed)
     named = dict(pairs)
     if named.get("Action") not in _OPERATIONS:
         return {}
