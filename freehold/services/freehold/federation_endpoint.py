@@ -19,7 +19,7 @@ from freehold.authentication.credentials import CredentialRefused, Secret
 from freehold.authentication.key_ids import account_of_access_key_id
 from freehold.authorization import vpc_endpoint
 from freehold.authorization.principal import ANONYMOUS
-from freehold.errors import AwsError
+from freehold.errors import AwsError, aws_error
 from freehold.message import Request, Response
 from freehold.protocol import urls
 from freehold.services.call import Call
@@ -51,10 +51,7 @@ _HEADERS: Final = (
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
 )
 _FAILED: Final = "Failed authentication"
-
-
-class _Malformed(ValidationException):
-    default_message = "The parameters are not percent-encoded UTF-8."
+_Malformed: Final = aws_error("ValidationException", 400, "The parameters are not percent-encoded UTF-8.")
 
 
 def is_meant(request: Request) -> bool:
