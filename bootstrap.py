@@ -19,6 +19,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT = HERE / ".venv"
 LOCKS = {"run": HERE / "requirements.lock", "dev": HERE / "requirements-dev.lock"}
+CLIENTS = "tests/clients/encryption/requirements"
+"""The lock of the clients that need other versions, and so an environment of their own."""
 
 
 def program(name: str) -> str:
@@ -50,10 +52,11 @@ def prepare(kind: str) -> None:
 def lock() -> None:
     prepare("dev")
     call(program("python"), "-m", "pip", "install", "--quiet", "uv")
-    common = ("pip", "compile", "pyproject.toml", "--universal", "--generate-hashes", "--no-header", "--quiet")
-    options = ("--no-emit-index-url", "--python-version", "3.11")
-    call(program("uv"), *common, *options, "--output-file", str(LOCKS["run"]))
-    call(program("uv"), *common, *options, "--extra", "dev", "--output-file", str(LOCKS["dev"]))
+    options = ("--universal", "--generate-hashes", "--no-header", "--quiet", "--no-emit-index-url")
+    common = (program("uv"), "pip", "compile", *options, "--python-version", "3.11")
+    call(*common, "pyproject.toml", "--output-file", str(LOCKS["run"]))
+    call(*common, "pyproject.toml", "--extra", "dev", "--output-file", str(LOCKS["dev"]))
+    call(*common, f"{CLIENTS}.in", "--output-file", f"{CLIENTS}.lock")
 
 
 def test(arguments: list[str]) -> None:
