@@ -139,12 +139,12 @@ def restore(
                 "whole": done.whole,
                 "destroyed": done.destroyed,
                 "left_out": done.left_out,
-                "tables_with_losses": lost,
+                "lost": lost,
             }
         )
     else:
         for name in lost:
-            say(f"[red]✘[/red] {name}: records of it could not be read and are lost")
+            say(f"[red]✘[/red] {name}: lost, at least in part")
         for name in done.restored:
             say(f"[green]✔[/green] {name} is back")
         for name in done.destroyed:

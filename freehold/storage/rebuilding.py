@@ -21,7 +21,7 @@ _DRAFT = "records.rebuilt"
 
 
 def rebuild(directory: Path, page_key: bytes) -> list[str]:
-    """Replace the database by what can be read of it. The names of tables that lost rows."""
+    """Replace the database by what can be read of it. What was lost: tables' names, and commits that the log lacks."""
     draft, lost = directory / _DRAFT, []
     for path in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
         path.unlink(missing_ok=True)
@@ -34,7 +34,10 @@ def rebuild(directory: Path, page_key: bytes) -> list[str]:
             for table in damaged.tables():
                 if not _copy(damaged, made, table):
                     lost.append(table)
-            made.execute("UPDATE meta SET value = ? WHERE name = 'commits'", (_commits(directory, damaged) + 1,))
+            held, acknowledged = _commits(directory, damaged)
+            if held < acknowledged:
+                lost.append(f"the last {acknowledged - held} acknowledged commits")
+            made.execute("UPDATE meta SET value = ? WHERE name = 'commits'", (max(held, acknowledged) + 1,))
             made.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             made.pragma("journal_mode", "delete")
         finally:
@@ -60,17 +63,16 @@ def _copy(damaged: Inspection, made: apsw.Connection, table: str) -> bool:
     return not whole
 
 
-def _commits(directory: Path, damaged: Inspection) -> int:
-    """The most commits that are known of."""
-    known = [0]
-    with contextlib.suppress(apsw.Error):
-        known.append(damaged.commits())
+def _commits(directory: Path, damaged: Inspection) -> tuple[int, int]:
+    """How many commits the database holds (0 where that can't be read), and how many were acknowledged."""
+    held = 0
+    with contextlib.suppress(apsw.Error, TypeError):
+        held = int(damaged.commits())
     acknowledged = Acknowledged(directory / "records.acknowledged")
     try:
-        known.append(acknowledged.known())
+        return held, acknowledged.known()
     finally:
         acknowledged.close()
-    return max(known)
 
 
 def _sync(directory: Path) -> None:

@@ -118,10 +118,23 @@ def test_a_database_with_a_damaged_page_is_rebuilt_and_its_keys_restored(backed_
     done = run("key-material", "restore", str(file), *where(copy), "--rebuild", "--json")
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)
-    assert told["tables_with_losses"] == ["kms.materials"]
+    assert told["lost"] == ["kms.materials"]
     assert len(told["restored"]) == 7
     assert copy.told() == []
     assert check(answers(copy)) == set()
+
+
+def test_commits_that_a_log_lost_are_told_and_not_passed_over(backed_up: tuple[Deployed, Path]) -> None:
+    copy, file = backed_up
+    [(commits,)] = copy.run("SELECT value FROM meta WHERE name = 'commits'")
+    copy.run("UPDATE meta SET value = ? WHERE name = 'commits'", commits - 2)
+    refused = run("key-material", "restore", str(file), *where(copy))
+    assert refused.returncode == 1
+    assert "lost 2 acknowledged commits" in refused.stderr
+    done = run("key-material", "restore", str(file), *where(copy), "--rebuild", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["lost"] == ["the last 2 acknowledged commits"]
+    assert copy.told() == []
 
 
 def test_what_is_no_backup_of_here_is_refused(backed_up: tuple[Deployed, Path], tmp_path: Path) -> None:
