@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain, islice, takewhile
 from typing import Any, Final
 
 import orjson
@@ -179,11 +180,12 @@ def generated(*versions: tuple[Document, ...], field: str = "identity") -> list[
                 context = _context(statement.get("Condition"))
                 contexts.setdefault(orjson.dumps(context, option=orjson.OPT_SORT_KEYS).decode(), context)
     callers = list(principals) if field in ("resource", "endpoint") and principals else [PRINCIPAL]
-    asked = [list(_asked(pattern, resources)) for pattern in patterns]
-    if sum(map(len, asked)) * len(callers) * len(contexts) > MOST_GENERATED:
-        asked = [_of_the_first(pairs) for pairs in asked]
+    most = MOST_GENERATED // (len(callers) * len(contexts)) + 1
+    pairs = list(islice(chain.from_iterable(_asked(pattern, resources) for pattern in patterns), most + 1))
+    if len(pairs) > most:
+        pairs = list(islice(chain.from_iterable(_of_the_first(_asked(one, resources)) for one in patterns), most))
     found: list[tuple[str, Situation]] = []
-    for action, resource in dict.fromkeys(pair for pairs in asked for pair in pairs):
+    for action, resource in dict.fromkeys(pairs):
         for principal in callers:
             for context in contexts.values():
                 if len(found) == MOST_GENERATED:
@@ -225,18 +227,27 @@ def _asked(pattern: str, resources: Iterable[str]) -> Iterator[tuple[str, str]]:
         test = match.text_test(match.parse(name.lower(), variables=False))
         for lower, action in service.actions.items():
             if test(lower):
-                templates = [service.resource_arns.get(kind, "") for kind, _ in action.resource_types]
+                kinds = [kind for kind, _ in action.resource_types]
                 for resource in fitting:
-                    if resource in ("*", _ANYTHING) or any(_shaped(template)(resource) for template in templates):
+                    if resource in ("*", _ANYTHING) or not _kinds(service.prefix, resource).isdisjoint(kinds):
                         some = True
                         yield f"{service.prefix}:{action.name}", resource
     if not some:
         yield from ((_plain(pattern), resource) for resource in fitting)
 
 
-def _of_the_first(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def _of_the_first(pairs: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Those of the first action."""
-    return [pair for pair in pairs if pair[0] == pairs[0][0]]
+    first = next(pairs)
+    return chain((first,), takewhile(lambda pair: pair[0] == first[0], pairs))
+
+
+@lru_cache(maxsize=4096)
+def _kinds(prefix: str, resource: str) -> frozenset[str]:
+    """The resource types of a service whose form an ARN has."""
+    service = service_reference.service(prefix)
+    assert service is not None
+    return frozenset(kind for kind, template in service.resource_arns.items() if _shaped(template)(resource))
 
 
 @lru_cache(maxsize=1024)
