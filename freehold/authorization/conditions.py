@@ -28,7 +28,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
-from freehold.authorization import match
+from freehold.authorization import effort, match
+from freehold.authorization.keeping import are_small, kept
 from freehold.authorization.match import Template, Test
 
 Holds: TypeAlias = Callable[[Mapping[str, Any]], bool]
@@ -194,7 +195,7 @@ def _equal_ignoring_case_to(template: Template) -> Test:
     return lambda value: value.lower() == text
 
 
-@lru_cache(maxsize=4096)
+@kept(4096, if_small=match.is_short)
 def _like_arn(template: Template) -> Test:
     """Each of the six components on its own: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
     parts = match.arn_parts(match.complete_arn(template))
@@ -224,6 +225,8 @@ class Operator:
 
 _TEXT: dict[str, Any] = {"one": _equal_to}
 _NOCASE: dict[str, Any] = {"one": _equal_ignoring_case_to}
+_BY_SET: Final = (_equal_to, _equal_ignoring_case_to)
+"""Where all wanted values are looked at in one step."""
 _LIKE: dict[str, Any] = {"one": match.text_test, "wildcards": True}
 _ARN: dict[str, Any] = {"one": _like_arn, "wildcards": True}
 
@@ -263,9 +266,13 @@ OPERATORS: Final[dict[str, Operator]] = {
 # --- a whole condition ------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=16_384)
+def _is_small(name: str, key: str, wanted: tuple[str, ...], *, variables: bool, effect: Effect) -> bool:
+    return are_small((name, key, *wanted), len(wanted))
+
+
+@kept(16_384, if_small=_is_small)
 def compile_condition(name: str, key: str, wanted: tuple[str, ...], *, variables: bool, effect: Effect) -> Condition:
-    """`name` with qualifier and IfExists as written. Equal conditions are one object. Raises BadCondition."""
+    """`name` with qualifier and IfExists as written. Equal small conditions are one object. Raises BadCondition."""
     qualifier, colon, base = name.rpartition(":")
     if colon and qualifier not in ("ForAllValues", "ForAnyValue"):
         raise BadCondition(f"Invalid Condition type : {name[:200]}.")
@@ -289,7 +296,8 @@ def compile_condition(name: str, key: str, wanted: tuple[str, ...], *, variables
     else:
         keys = frozenset((context_key,))
         among = frozenset(wanted) if row.one is _equal_to and not _spelled_otherwise(wanted, variables) else None
-        holds = _fixed(context_key, test, among, row.negated, qualifier, when_absent)
+        steps = effort.STEPS_OF_A_COMPARISON * (1 if row.one in _BY_SET else len(wanted))
+        holds = _fixed(context_key, test, among, row.negated, qualifier, when_absent, steps)
         if among is not None and not (row.negated or qualifier or when_absent):
             return Condition(name, key, wanted, holds, keys, among)
     return Condition(name, key, wanted, holds, keys)
@@ -307,6 +315,10 @@ def _value_test(row: Operator, wanted: tuple[str, ...], variables: bool) -> tupl
             return bool, templates
         if row.one is _equal_to:
             return frozenset(match.literal(template) or "" for template in templates).__contains__, ()
+        if row.one is _equal_ignoring_case_to and len(templates) > 1:
+            # A value may have thousands of characters, and a policy thousands of values: it is lowered once.
+            among = frozenset((match.literal(template) or "").lower() for template in templates)
+            return (lambda value: value.lower() in among), ()
         if row.build is None:
             tests = [row.one(template) for template in templates]
             if len(tests) == 1:
@@ -334,7 +346,10 @@ def _values(actual: Any) -> tuple[str, ...]:
     return () if all(value == "" for value in actual) else actual
 
 
-def _fixed(key: str, test: Test, among: frozenset[str] | None, negated: bool, qualifier: str, absent: bool) -> Holds:
+def _fixed(
+    key: str, test: Test, among: frozenset[str] | None, negated: bool, qualifier: str, absent: bool, steps: int
+) -> Holds:
+    """`steps` are what one value takes."""
     if qualifier:
         quantify = all if qualifier == "ForAllValues" else any
 
@@ -342,7 +357,9 @@ def _fixed(key: str, test: Test, among: frozenset[str] | None, negated: bool, qu
             actual = context[key]
             if actual is None or actual == ():
                 return absent
-            return quantify(test(value) is not negated for value in _values(actual))
+            values = _values(actual)
+            effort.spend(len(values) * steps)
+            return quantify(test(value) is not negated for value in values)
 
         return over_set
 
@@ -361,6 +378,7 @@ def _fixed(key: str, test: Test, among: frozenset[str] | None, negated: bool, qu
         if actual is None or actual == ():
             return absent
         if type(actual) is tuple:
+            effort.spend(len(actual) * steps)
             return any(map(test, actual)) is not negated
         return test(actual) is not negated
 
@@ -385,10 +403,11 @@ def _with_variables(
                 tests.append(one(resolved))
             elif negated and not unresolved_holds:
                 return False
+        values = actual if type(actual) is tuple else (actual,)
+        effort.spend(len(values) * len(tests) * effort.STEPS_OF_A_COMPARISON)
         if qualifier:
             quantify = all if qualifier == "ForAllValues" else any
             return quantify(any(test(value) for test in tests) is not negated for value in _values(actual))
-        values = actual if type(actual) is tuple else (actual,)
         return any(test(value) for value in values for test in tests) is not negated
 
     return holds

@@ -14,8 +14,10 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.ht
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
+
+from freehold.authorization import effort
+from freehold.authorization.keeping import are_small, kept
 
 
 class Variable(NamedTuple):
@@ -149,13 +151,18 @@ def prefix(template: Template) -> str | None:
     return "" if template == (STAR,) else None
 
 
-@lru_cache(maxsize=8192)
+def is_short(template: Template) -> bool:
+    """Whether what is made of a template may be kept by the thousand."""
+    return are_small(template, len(template))
+
+
+@kept(8192, if_small=is_short)
 def text_test(template: Template) -> Test:
     """Whether a text matches a resolved template, wildcards crossing everything."""
     return _simple(template) or _Automaton(template, arn=False).matches
 
 
-@lru_cache(maxsize=8192)
+@kept(8192, if_small=is_short)
 def arn_test(template: Template) -> Test:
     """Whether an ARN matches a resolved template under the rules of the Resource element."""
     simple = _simple(template)
@@ -281,6 +288,7 @@ class _Automaton:
             self._by_char.setdefault(":", 0)
 
     def matches(self, text: str) -> bool:
+        effort.spend(len(text))
         by_char, one, stay = self._by_char, self._one, self._stay
         state = 1
         for char in text:
