@@ -41,6 +41,11 @@ _VERDICTS = {
     "PERMISSIONS_BOUNDARY": "permissions boundary",
     "SESSION": "session policies",
 }
+_NOT_FOR_YOU = (
+    "you may not read why: iam:GetRequestAuthorizationDetails and iam:GetRequestAuthorizationPolicy are needed. "
+    "Give the id to somebody who has them in the account of the principal that was denied"
+)
+"""Instead of the denial's own words, which tell to ask why of it in turn."""
 
 
 def why(
@@ -89,7 +94,12 @@ def _asked(client: Any, authorization_id: str) -> tuple[dict[str, Any], dict[str
 
     if not (authorization_id.isascii() and authorization_id.isalnum() and len(authorization_id) <= 256):
         raise Problem("an authorization id is made of lower-case letters and digits")
-    details = called(client.get_request_authorization_details, authorizationId=authorization_id)
+    try:
+        details = called(client.get_request_authorization_details, authorizationId=authorization_id)
+    except Problem as problem:
+        if str(problem).startswith("AccessDenied"):
+            raise Problem(_NOT_FOR_YOU) from None
+        raise
     token = details.get("nextToken")
     while token:
         page = called(client.get_request_authorization_details, authorizationId=authorization_id, nextToken=token)

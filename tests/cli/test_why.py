@@ -71,6 +71,13 @@ def test_a_group_s_policy_is_named_with_the_group_and_is_not_what_is_changed_for
     assert bob.kms.describe_key(KeyId=key)["KeyMetadata"]["KeyId"] == key
 
 
+def test_who_may_not_read_why_is_told_whom_to_ask(aws: Any) -> None:
+    bob = aws.new_user("bob")
+    told = why(bob, denied(bob.iam.list_users))
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("freehold: you may not read why: iam:GetRequestAuthorizationDetails and ")
+
+
 def test_all_changes_are_listed_when_several_types_refuse(aws: Any) -> None:
     boundary = aws.iam.create_policy(
         PolicyName="b", PolicyDocument=policy({"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
