@@ -25,8 +25,22 @@ class Counters(Protocol):
         ...
 
 
+class _Values(dict[Any, Any]):
+    """A domain's values by key, and what they weigh together."""
+
+    __slots__ = ("weight",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = 0
+
+
 class Cache:
-    """Values by domain (or part of one) and key; a domain's values are all dropped when its counter has moved."""
+    """Values by domain (or part of one) and key; a domain's values are all dropped when its counter has moved.
+
+    A domain holds 200,000 values, a part of one 400, or fewer where they are large: one with a `cache_weight` counts as
+    that many.
+    """
 
     def __init__(
         self, records: Records, counters: Counters, *, most_per_domain: int = 200_000, most_per_part: int = 400
@@ -35,14 +49,14 @@ class Cache:
         self._counters = counters
         self._most = most_per_domain
         self._most_per_part = most_per_part
-        self._held: dict[str, tuple[int, dict[Any, Any]]] = {}
+        self._held: dict[str, tuple[int, _Values]] = {}
 
     def get(self, domain: str, key: Any, load: Callable[[Reader], V]) -> V:
         """The value for `key`, from `load(reader)` when it isn't held. What `load` raises isn't held."""
         counter = self._counters.read(domain)
         held = self._held.get(domain)
         if held is None or held[0] != counter:
-            held = (counter, {})
+            held = (counter, _Values())
             if not counter & 1:
                 self._held[domain] = held
         values = held[1]
@@ -53,8 +67,10 @@ class Cache:
             pass
         value = load(self._records.reader())
         if not counter & 1 and self._counters.read(domain) == counter:
-            if len(values) >= (self._most_per_part if "/" in domain else self._most):
+            values.weight += getattr(value, "cache_weight", 1)
+            if values.weight > (self._most_per_part if "/" in domain else self._most):
                 values.clear()
+                values.weight = getattr(value, "cache_weight", 1)
             values[key] = value
         return value
 

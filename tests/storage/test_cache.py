@@ -181,3 +181,28 @@ def test_processes_never_read_older_than_what_another_acknowledged(tmp_path: Pat
     os.close(tell)
     assert os.waitpid(reader, 0)[1] == 0
     store.records.close()
+
+
+@pytest.mark.parametrize("domain", ["kms", "kms/7"])
+def test_large_values_count_as_many(store: Store, domain: str) -> None:
+    """Whoever makes values as large as can be must not take all memory with as many as small ones may be."""
+
+    class Value:
+        def __init__(self, weight: int) -> None:
+            self.cache_weight = weight
+
+    cache = Cache(store.records, store.counters, most_per_domain=100, most_per_part=100)
+    held: weakref.WeakSet[Value] = weakref.WeakSet()
+
+    def load(weight: int) -> Value:
+        made = Value(weight)
+        held.add(made)
+        return made
+
+    most = 0
+    for number in range(60):
+        weight = 30 if number % 2 else 1
+        cache.get(domain, number, lambda reader, weight=weight: load(weight))  # type: ignore[misc]
+        most = max(most, sum(value.cache_weight for value in held))
+    assert 90 <= most <= 100
+    assert cache.get(domain, "larger than all", lambda reader: load(1_000)).cache_weight == 1_000

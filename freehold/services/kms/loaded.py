@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from freehold.services.kms.stores.records import CustomKeyStore
 
 _MOST_GRANTEES: Final = 10_000
+_WEIGHT_CHARACTERS: Final = 2_048
+"""What a key's texts may have for it to count as one of those that are kept (`Cache`)."""
 
 
 class LoadedKey:
@@ -45,6 +47,7 @@ class LoadedKey:
         "_secret",
         "account_id",
         "arn",
+        "cache_weight",
         "context",
         "deadline",
         "enabled",
@@ -82,6 +85,7 @@ class LoadedKey:
         self._opened: dict[str, tuple[bytes, str]] = {}
         self._secret: Any = None
         self.header = Header(record.region, record.account_id, record.key_id, str(record.material))
+        self.cache_weight = 1 + _characters(record, self.context) // _WEIGHT_CHARACTERS
 
     def __repr__(self) -> str:
         return f"LoadedKey({self.arn})"
@@ -297,6 +301,14 @@ def context_of(reader: Reader, record: Key) -> dict[str, ContextValue]:
     for key, value in record.tags.items():
         context[f"aws:resourcetag/{key.lower()}"] = value
     return context
+
+
+def _characters(record: Key, context: dict[str, ContextValue]) -> int:
+    """Of the texts that are kept with a key: policy, description, tags and aliases."""
+    found = len(record.policy) + len(record.description)
+    for name, value in context.items():
+        found += 2 * len(name) + (2 * len(value) if isinstance(value, str) else sum(map(len, value)))
+    return found
 
 
 def _for_decision(reader: Reader, grant: Grant, grantee: str) -> DecisionGrant:

@@ -9,7 +9,7 @@ import pytest
 
 from freehold.authorization.document import MalformedPolicy
 from freehold.errors import AwsError
-from freehold.services.kms import policies
+from freehold.services.kms import loaded, policies
 from freehold.services.kms.policies import Compiled, size_bytes
 
 
@@ -56,3 +56,13 @@ def test_keys_keep_no_policies_and_each_is_decided_by_its_own(kms: Any, monkeypa
                     kms("Encrypt", KeyId=key_id, Plaintext=b"x")
                 assert error.value.code == "AccessDeniedException"
             assert len(policies.compiled) <= 3
+
+
+def test_a_key_with_long_texts_weighs_more(kms: Any, key_id: str) -> None:
+    """An account has 100,000 keys: what is kept of each must be as small as most are, or count as several."""
+    long = {"Policy": text_of(kms.account.account_id, 1, "kms:*"), "Description": "x" * 8192}
+    tags = [{"TagKey": f"{number:0128}", "TagValue": "x" * 256} for number in range(50)]
+    heavy = kms("CreateKey", **long, Tags=tags)["KeyMetadata"]["KeyId"]
+    weights = [loaded.by_id(kms.call("DescribeKey"), one).cache_weight for one in (key_id, heavy)]
+    assert weights[0] == 1
+    assert weights[1] > 20
