@@ -385,9 +385,11 @@ def grant_names(grant, action, who, context):
     }
     if operation not in ("DescribeKey", "RetireGrant", "CreateGrant", "GetPublicKey"):
         for kind, wanted in grant.get("constraints", {}).items():
-            if kind == "EncryptionContextEquals" and pairs != wanted:
+            asked = sorted((name.lower(), value) for name, value in wanted.items())
+            given = sorted((name.lower(), value) for name, value in pairs.items())
+            if kind == "EncryptionContextEquals" and given != asked:
                 return set()
-            if kind == "EncryptionContextSubset" and not set(wanted.items()) <= set(pairs.items()):
+            if kind == "EncryptionContextSubset" and not set(asked) <= set(given):
                 return set()
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -314,6 +315,22 @@ def test_the_lockout_check_asks_as_the_next_request_would(
     ):
         with refused("MalformedPolicyDocumentException", "will not allow you"):
             put()
+
+
+def test_the_lockout_check_takes_no_longer_than_a_decision_may(aws: Any, refused: Any) -> None:
+    """It is made by the writer, for whom everybody waits."""
+    # boto3 sends a user agent of some hundred characters; a client may send thousands, as here.
+    client = aws.client("kms")
+    agent = "a" * 8000
+    client.meta.events.register(
+        "before-call.kms.*", lambda params, **_: params["headers"].update({"User-Agent": agent})
+    )
+    patterns = [f"*?b{number}" for number in range(1200)]
+    long = policy(statement("Allow", root_of(aws), "kms:*", Condition={"StringNotLike": {"aws:UserAgent": patterns}}))
+    began = time.monotonic()
+    with refused("MalformedPolicyDocumentException", "will not allow you"):
+        client.create_key(Policy=long)
+    assert time.monotonic() - began < 1
 
 
 MALFORMED = [
