@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from freehold.cli import erasure
+from freehold.cli.story_keys import keys_of_other_kinds
 from freehold.config import Settings
 from freehold.testing import Principal, Server, ServerError
 
@@ -91,6 +92,7 @@ def play(directory: Path, tell: Callable[[Step], None], chapter: Callable[[str],
         key_arn = _identities_and_keys(stage, chapter, server, admin)
         _reading_and_writing(stage, chapter, server, admin, key_arn)
         _key_state(stage, chapter, server, admin, key_arn)
+        keys_of_other_kinds(stage, chapter, admin)
         _another_account(stage, chapter, server, admin, key_arn)
         _nothing_in_the_clear(stage, chapter, server)
         _deletion(stage, chapter, server, admin, key_arn)
