@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from freehold.cli import custody as cli_custody
+from freehold.cli.custody import SecretFd, SecretFile
 from freehold.cli.deployment import Data, Json, RootKeyFile, settings_of
 from freehold.cli.output import Problem, print_json, say
 
@@ -16,7 +18,13 @@ def _group() -> None:
 
 
 @app.command("verify")
-def verify(data: Data = None, root_key: RootKeyFile = None, as_json: Json = False) -> None:
+def verify(
+    data: Data = None,
+    root_key: RootKeyFile = None,
+    secret_file: SecretFile = None,
+    secret_fd: SecretFd = None,
+    as_json: Json = False,
+) -> None:
     """Read the whole audit log and tell whether it is what was written.
 
     Finds an altered event, a removed one, a cut tail, a removed worker's file, and records that were put back to an
@@ -31,9 +39,9 @@ def verify(data: Data = None, root_key: RootKeyFile = None, as_json: Json = Fals
     from freehold.storage.inspection import Inspection
     from freehold.storage.records import CorruptRecord
 
-    settings = settings_of(data, root_key)
+    settings = settings_of(data, root_key, secret_file)
     try:
-        key = root_key_of(settings)
+        key = root_key_of(settings, cli_custody.access(settings, secret_fd))
         records = Inspection(settings.data, key.sealing_key("pages"), Sealer(key.sealing_key("records")))
     except (DeploymentError, CannotOpen, CorruptRecord) as error:
         raise Problem(str(error)) from None

@@ -119,7 +119,11 @@ def confirm_shares(
 
 @app.command("reseal")
 def reseal(
-    data: Data = None, root_key: RootKeyFile = None, secret_file: SecretFile = None, as_json: Json = False
+    data: Data = None,
+    root_key: RootKeyFile = None,
+    secret_file: SecretFile = None,
+    secret_fd: SecretFd = None,
+    as_json: Json = False,
 ) -> None:
     """Seal all KMS key material of a stopped deployment anew, under another sealing key of its keyring.
 
@@ -149,7 +153,7 @@ def reseal(
         if record is None:
             raise Problem("this deployment has no keyring yet; run first: freehold root-key rotate")
         with hold_directory(settings.data):
-            access = cli_custody.access(settings)
+            access = cli_custody.access(settings, secret_fd)
             keyring = replace_keyring(settings.data, record, access, lambda present: present.with_new_key(purpose))
             pages, sealer = keyring.sealing_key("pages"), Sealer(keyring.sealing_key("records"))
             records = SqliteRecords(settings.data, pages, sealer, SharedCounters())

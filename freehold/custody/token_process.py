@@ -44,7 +44,7 @@ def _answered(request: Request) -> Answer:
     tokens = [slot.get_token() for slot in library.get_slots(token_present=True)]
     found = [token for token in tokens if _is_named(token, uri)]
     if len(found) != 1:
-        raise CustodyError(f"there is no one token {uri.token or uri.serial}: {len(found)} were found")
+        raise CustodyError(f"one token {uri.token or uri.serial} is needed, and the library shows {len(found)}")
     try:
         with found[0].open(rw=request.create, user_pin=request.pin) as session:
             if request.create:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from custody_drive import printed, trail
+from custody_drive import CHEAP, PASSPHRASE, command, printed, trail
 
 from freehold.config import Settings
 from freehold.crypto.aead import IntegrityError, Sealer
@@ -115,3 +115,33 @@ def test_a_sealer_opens_what_former_keys_sealed_and_seals_under_the_first() -> N
             first.open(both.seal(b"new", b"a"), b"a")
     with pytest.raises(ValueError, match="32 bytes"):
         Sealer(bytes(32), [b"short"])
+
+
+@pytest.mark.parametrize("words", [("audit", "verify"), ("verify",), ("root-key", "reseal")])
+@pytest.mark.parametrize("by", ["--secret-file", "--secret-fd"])
+def test_commands_on_a_stopped_directory_take_its_passphrase(
+    words: tuple[str, ...], by: str, tmp_path: Path, under_a_passphrase: Path
+) -> None:
+    """Each tells to give it by these options when it is lacking: so each has them."""
+    secret = tmp_path / "secret"
+    secret.write_text(PASSPHRASE + "\n")
+    secret.chmod(0o600)
+    called = [sys.executable, "-m", "freehold", *words, f"--data={under_a_passphrase}"]
+    lacking = subprocess.run(called, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert lacking.returncode == 1
+    assert by in lacking.stderr
+    with secret.open() as file:
+        given = f"{by}={secret if by == '--secret-file' else file.fileno()}"
+        done = subprocess.run([*called, given], capture_output=True, text=True, pass_fds=[file.fileno()])
+    assert done.stderr == ""
+    assert "records" in done.stdout or "Sealed anew" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def under_a_passphrase(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("custody") / "data"
+    secret = data.parent / "secret"
+    secret.write_text(PASSPHRASE)
+    secret.chmod(0o600)
+    command("init", f"--data={data}", "--custody=passphrase", *CHEAP, f"--secret-file={secret}")
+    return data
