@@ -73,6 +73,8 @@ def create(
         new = establish(custody, options or {}, access, deployment)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.chmod(data, 0o700)
+        # Where the trail is to be is there from the start, so that its absence always means that somebody removed it.
+        settings.audit.mkdir(mode=0o700)
         if custody == "file":
             # A key that somebody else puts there at this very moment is not overwritten either.
             settings.root_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
