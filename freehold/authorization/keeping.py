@@ -14,6 +14,11 @@ MOST_CHARACTERS: Final = 512
 MOST_PARTS: Final = 32
 
 
+def compiled_bytes(policy_text: str) -> int:
+    """How much a policy takes at most once it's compiled: most by far is in its strings, each action and value one."""
+    return 2_000 + 2 * len(policy_text) + 300 * policy_text.count('"')
+
+
 def are_small(parts: Iterable[object], count: int) -> bool:
     """Whether these parts of a pattern, or values of a condition, are few and short."""
     return count <= MOST_PARTS and sum(len(part) for part in parts if isinstance(part, str)) <= MOST_CHARACTERS

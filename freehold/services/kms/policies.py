@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from freehold.authorization import document
 from freehold.authorization.document import Policy
+from freehold.authorization.keeping import compiled_bytes
 
 NAME: Final = "default"
 MOST_BYTES: Final = 32 * 1024
@@ -41,18 +42,13 @@ class Compiled:
         if held is not None:
             return held
         policy = document.parse(text, "key")
-        takes = size_bytes(text)
+        takes = compiled_bytes(text)
         with self._lock:
             if self._bytes + takes > self._most_bytes:
                 self._held, self._bytes = {}, 0
             self._held[text] = policy
             self._bytes += takes
         return policy
-
-
-def size_bytes(text: str) -> int:
-    """How much a policy takes at most once it's compiled: most by far is in its strings, each action and value one."""
-    return 2_000 + 2 * len(text) + 300 * text.count('"')
 
 
 compiled: Final = Compiled()

@@ -9,10 +9,11 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/list_amazons3.html
 from __future__ import annotations
 
 import calendar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from freehold.authentication import canonical, presigned_v2
 from freehold.authorization import document
+from freehold.authorization.keeping import compiled_bytes
 from freehold.authorization.permission import ContextValue, Permission
 from freehold.services.s3 import publicness
 from freehold.services.s3.errors import AccessDenied, AuthorizationHeaderMalformed, NoSuchBucket
@@ -44,10 +45,14 @@ LIST_CONTEXT_PARAMS = (("Prefix", "prefix", "s3:prefix"), ("Delimiter", "delimit
 """(member, query parameter, condition key)."""
 
 
+_WEIGHT_BYTES: Final = 4_096
+"""What a bucket's policy may take, compiled, for the bucket to count as one of those that are kept (`Cache`)."""
+
+
 class Bucket:
     """One bucket, ready for use: its record and what follows from it."""
 
-    __slots__ = ("arn", "name", "policy", "public", "record", "tag_keys")
+    __slots__ = ("arn", "cache_weight", "name", "policy", "public", "record", "tag_keys")
 
     def __init__(self, name: str, record: BucketRecord) -> None:
         self.name = name
@@ -56,6 +61,7 @@ class Bucket:
         self.policy: Policy | None = (
             document.parse(record.policy, "resource", origin=self.arn) if record.policy else None
         )
+        self.cache_weight = 1 + (compiled_bytes(record.policy) // _WEIGHT_BYTES if record.policy else 0)
         self.public = bool(record.policy) and publicness.is_public(record.policy)
         self.tag_keys = {
             f"{name}/{tag.lower()}": value

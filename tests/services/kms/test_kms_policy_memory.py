@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from freehold.authorization.document import MalformedPolicy
+from freehold.authorization.keeping import compiled_bytes
 from freehold.errors import AwsError
 from freehold.services.kms import loaded, policies
-from freehold.services.kms.policies import Compiled, size_bytes
+from freehold.services.kms.policies import Compiled
 
 
 def text_of(account_id: str, number: int, action: str) -> str:
@@ -24,7 +25,7 @@ def text_of(account_id: str, number: int, action: str) -> str:
 
 def test_compiled_policies_are_kept_up_to_what_they_take() -> None:
     texts = [text_of("111122223333", number, "kms:*") for number in range(20)]
-    kept = Compiled(4 * size_bytes(texts[0]) + size_bytes(texts[0]) // 2)
+    kept = Compiled(4 * compiled_bytes(texts[0]) + compiled_bytes(texts[0]) // 2)
     seen = []
     for text in texts:
         policy = kept(text)
@@ -39,13 +40,13 @@ def test_compiled_policies_are_kept_up_to_what_they_take() -> None:
 def test_a_policy_takes_no_more_than_is_reckoned_and_the_largest_still_fits_often() -> None:
     largest = "[" + ",".join('""' for _ in range(policies.MOST_BYTES // 3)) + "]"
     assert len(largest) <= policies.MOST_BYTES
-    assert size_bytes(largest) * 30 < policies.MOST_COMPILED_BYTES
+    assert compiled_bytes(largest) * 30 < policies.MOST_COMPILED_BYTES
 
 
 def test_keys_keep_no_policies_and_each_is_decided_by_its_own(kms: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     account_id = kms.account.account_id
     texts = [text_of(account_id, number, "kms:*" if number % 2 else "kms:PutKeyPolicy") for number in range(12)]
-    monkeypatch.setattr(policies, "compiled", Compiled(3 * size_bytes(texts[0])))
+    monkeypatch.setattr(policies, "compiled", Compiled(3 * compiled_bytes(texts[0])))
     keys = [kms("CreateKey", Policy=text)["KeyMetadata"]["KeyId"] for text in texts]
     for _ in range(2):
         for number, key_id in enumerate(keys):
