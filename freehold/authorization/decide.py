@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from freehold.authorization import effort
 from freehold.authorization.context_keys import Context
 from freehold.authorization.document import Statement
 from freehold.authorization.permission import Grant
@@ -119,7 +120,17 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html"""
 
 
 def decide(request: Request, policies: Policies) -> Decision:
-    """Whether the request is allowed, and which policy made it so."""
+    """Whether the request is allowed, and which policy made it so. What takes too long to compare is denied."""
+    effort.begin()
+    try:
+        return _decided(request, policies)
+    except effort.TooMuchToCompare:
+        return Decision("implicitDeny", "rule", None, request, policies)
+    finally:
+        effort.end()
+
+
+def _decided(request: Request, policies: Policies) -> Decision:
     who, action, resource, context = request.who, request.action, request.resource, request.context
     rule = _rules_of_the_caller(request, who)
     if rule is not None:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from freehold.authorization import decide as deciding
-from freehold.authorization import document, effort, explain
+from freehold.authorization import document, explain
 from freehold.authorization.context_keys import Context, of_principal
 from freehold.authorization.decide import Decision, Policies, Request
 from freehold.authorization.document import MalformedPolicy, Policy
@@ -176,13 +176,7 @@ class Authorizer:
         policies = self._policies(known, permission)
         if endpoint is not None:
             policies = replace(policies, endpoint=endpoint)
-        effort.begin()
-        try:
-            return deciding.decide(request, policies)
-        except effort.TooMuchToCompare:
-            return Decision("implicitDeny", "rule", None, request, policies)
-        finally:
-            effort.end()
+        return deciding.decide(request, policies)
 
     def _policies(self, known: _Known, permission: Permission) -> Policies:
         who = known.who
