@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from freehold.services.kms.records import LAST_USES, LastUse
+from freehold.services.kms.records import LAST_USES, TOMBSTONES, LastUse
 from freehold.storage.records import Records, Transaction
 
 if TYPE_CHECKING:
@@ -95,6 +95,9 @@ def _as_record(arn: str, use: Use) -> LastUse:
 def _write(tx: Transaction, arn: str, use: LastUse) -> None:
     region, _, rest = arn.removeprefix("arn:aws:kms:").partition(":")
     place = (region, rest.partition("/")[2])
+    if TOMBSTONES.get(tx, place) is not None:
+        # Its key was destroyed since: nothing of it is left but its tombstone.
+        return
     known = LAST_USES.get(tx, place)
     # Another worker may have noted a later one.
     if known is None or known.at <= use.at:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
@@ -12,7 +13,11 @@ from typing import Any
 
 import pytest
 
-from freehold.services.kms.key_uses import TRACKED
+from freehold.crypto.aead import Sealer
+from freehold.services.kms.key_uses import TRACKED, KeyUses
+from freehold.services.kms.records import LAST_USES, TOMBSTONES, Tombstone
+from freehold.storage.counters import SharedCounters
+from freehold.storage.sqlite import SqliteRecords
 from freehold.testing import Server, server
 
 
@@ -196,3 +201,17 @@ def test_last_usage_is_the_accounts_own_business(own_server: Server, account: An
     )
     with refused("AccessDeniedException", "kms:GetKeyLastUsage"):
         user.kms.get_key_last_usage(KeyId=made["KeyId"])
+
+
+def test_a_use_that_is_written_after_its_keys_destruction_leaves_nothing(tmp_path: Path) -> None:
+    records = SqliteRecords(tmp_path, bytes(32), Sealer(bytes(32)), SharedCounters())
+    try:
+        stone = Tombstone(account_id="111122223333", deleted_at=2.0)
+        records.submit(lambda tx: TOMBSTONES.put(tx, ("us-east-1", "gone"), stone)).result()
+        uses = KeyUses(records)
+        for key_id in ("gone", "there"):
+            uses._noted[f"arn:aws:kms:us-east-1:111122223333:key/{key_id}"] = ("Encrypt", 1.0, {}, "request")
+        asyncio.run(uses.write_out())
+        assert [at for at, _ in LAST_USES.scan(records.reader())] == [("us-east-1", "there")]
+    finally:
+        records.close()
