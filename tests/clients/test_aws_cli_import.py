@@ -88,7 +88,8 @@ def test_openssl_verifies_what_its_imported_rsa_key_signs(importer: Importer, aw
     key_id = importer.aws("create-key", "--origin", "EXTERNAL", *spec)["KeyMetadata"]["KeyId"]
     importer.get_parameters(key_id, "RSA_AES_KEY_WRAP_SHA_256")
     size = ("-pkeyopt", "rsa_keygen_bits:2048")
-    importer.openssl("genpkey", "-algorithm", "RSA", *size, "-outform", "DER", "-out", "private.der")
+    importer.openssl("genpkey", "-algorithm", "RSA", *size, "-out", "private.pem")
+    importer.openssl("pkcs8", "-topk8", "-nocrypt", "-in", "private.pem", "-outform", "DER", "-out", "private.der")
     importer.openssl("pkey", "-in", "private.der", "-inform", "DER", "-pubout", "-out", "public.pem")
     directory = importer.directory
     (directory / "aes.bin").write_bytes(os.urandom(32))
