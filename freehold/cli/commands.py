@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from freehold import __version__
 from freehold.cli import (
     account,
     audit,
+    clock,
     deployment,
     import_iam,
     instance_metadata,
@@ -28,6 +32,23 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"freehold {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    pass
+
+
 app.command("init")(deployment.init)
 app.command("serve")(deployment.serve)
 app.command("status")(deployment.status)
@@ -35,6 +56,7 @@ app.command("unseal")(seal.unseal)
 app.command("seal")(seal.seal)
 app.command("demo")(tour.demo)
 app.command("instance-metadata")(instance_metadata.instance_metadata)
+app.command("advance-clock")(clock.advance_clock)
 app.command("verify")(verify.verify)
 app.command("operations")(operations.operations)
 app.command("why")(why.why)

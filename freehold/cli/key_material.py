@@ -14,7 +14,7 @@ from freehold.cli import custody as cli_custody
 from freehold.cli.account import CaBundle, Endpoint, Json, Profile
 from freehold.cli.custody import SecretFd, SecretFile
 from freehold.cli.deployment import Data, RootKeyFile, settings_of
-from freehold.cli.output import Problem, print_json, say
+from freehold.cli.output import Problem, counted, print_json, say
 
 if TYPE_CHECKING:
     from freehold.config import Settings
@@ -65,7 +65,8 @@ def backup(
     if as_json:
         print_json(facts)
     else:
-        say(f"{made['Materials']} versions of {made['Keys']} keys in {file}; destroy it by {facts['destroy_by']}")
+        content = f"{counted(made['Materials'], 'version')} of {counted(made['Keys'], 'key')}"
+        say(f"{content} in {file}; destroy it by {facts['destroy_by']}")
         for arn in made["Damaged"]:
             say(f"[red]✘[/red] {arn}: some of its material does not open, and is not in the backup")
     raise typer.Exit(1 if made["Damaged"] else 0)

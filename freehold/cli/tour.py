@@ -5,6 +5,7 @@ Owns the telling. What is told is in `story.py`, which the end-to-end test plays
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,7 +64,9 @@ class _Teller:
         mark, style = _MARKS[step.outcome] if step.as_expected else ("!", "bold red")
         self._console.print(Text.assemble((f" {mark} ", style), (f"{step.who:<14}", "bold"), step.what))
         if step.why:
-            self._console.print(Padding(Text(step.why, style="dim" if step.as_expected else "red"), (0, 0, 0, 17)))
+            # An encoded denial is twenty lines of Base64 that nobody reads.
+            why = re.sub(r"(\S{40})\S{80,}", r"\1…", step.why)
+            self._console.print(Padding(Text(why, style="dim" if step.as_expected else "red"), (0, 0, 0, 17)))
 
     def conclude(self, steps: list[Step]) -> None:
         wrong = sum(not step.as_expected for step in steps)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from freehold import __version__
 from freehold.testing import Server
 
 
@@ -27,6 +28,19 @@ def freehold(*words: str, home: Path | None = None, text: str | None = None, **e
         input=text,
         env={**variables, **environment},
     )
+
+
+def test_the_version_is_the_packages() -> None:
+    assert freehold("--version").stdout == f"freehold {__version__}\n"
+
+
+def test_the_clock_moves_by_days(freehold_server: Server, tmp_path: Path) -> None:
+    operator = freehold_server.operator
+    keys = {"AWS_ACCESS_KEY_ID": operator.access_key_id, "AWS_SECRET_ACCESS_KEY": operator.secret_access_key}
+    words = ("advance-clock", "--endpoint", freehold_server.endpoint, "--json")
+    before = json.loads(freehold(*words, "0", home=tmp_path, **keys).stdout)
+    after = json.loads(freehold(*words, "0.5", home=tmp_path, **keys).stdout)
+    assert after["ahead_seconds"] - before["ahead_seconds"] in (43_199, 43_200, 43_201)
 
 
 def test_init_prints_one_object_with_both_key_pairs(tmp_path: Path) -> None:
