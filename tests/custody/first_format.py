@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 
 from freehold.config import Settings
 from freehold.crypto.aead import Sealer
@@ -17,8 +18,8 @@ from freehold.testing import Server
 def as_first_format(server: Server) -> Server:
     """Make the (never started) server's directory anew, in the first format."""
     settings = Settings(data=server.data, root_key=server.root_key)
-    for path in settings.data.iterdir():
-        path.unlink()
+    shutil.rmtree(settings.data)
+    settings.data.mkdir(mode=0o700)
     settings.root_key.unlink()
     root_key = RootKey.create(settings.root_key)
     sealer = Sealer(root_key.sealing_key("records"))
