@@ -106,7 +106,7 @@ PARSED: list[tuple[Any, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("element", "wanted"), PARSED, ids=str)
+@pytest.mark.parametrize(("element", "wanted"), PARSED, ids=[str(row[0]) for row in PARSED])
 def test_what_an_element_parses_to(element: Any, wanted: dict[str, Any]) -> None:
     assert parse(element) == PrincipalElement(**wanted)
     assert parse(element, inverted=True) == PrincipalElement(**wanted, inverted=True)

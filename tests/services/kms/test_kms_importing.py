@@ -446,7 +446,7 @@ BAD_WRAPPINGS: list[tuple[str, str, Callable[[bytes], bytes], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("what", "algorithm", "sent", "error"), BAD_WRAPPINGS, ids=lambda one: str(one)[:40])
+@pytest.mark.parametrize(("what", "algorithm", "sent", "error"), BAD_WRAPPINGS, ids=[row[0] for row in BAD_WRAPPINGS])
 def test_what_does_not_open_or_does_not_fit_is_refused(
     kms: Any, external: str, what: str, algorithm: str, sent: Callable[[bytes], bytes], error: str
 ) -> None:
