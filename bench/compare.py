@@ -15,12 +15,17 @@ import platform
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+
 from bench.peers import PEERS, Running
 from bench.replay import Outcome, replay, resident_mib
-from bench.workload import BUCKET, Workload, prepare
+from bench.workload import BUCKET, MESSAGE, Workload, prepare
 
 CASES = {
     "caller_identity": "GetCallerIdentity",
@@ -29,6 +34,8 @@ CASES = {
     "generate_data_key": "KMS GenerateDataKey",
     "sign_p256": "KMS Sign, 1 KiB, P-256",
     "sign_rsa_2048": "KMS Sign, 1 KiB, RSA-2048",
+    "verify_p256": "KMS Verify, 1 KiB, P-256",
+    "verify_rsa_2048": "KMS Verify, 1 KiB, RSA-2048",
     "get_4k": "S3 GET 4 KiB, SSE-KMS",
     "put_4k": "S3 PUT 4 KiB, SSE-KMS",
     "list_1000": "List 1,000 keys of a larger bucket",
@@ -90,11 +97,37 @@ def _large(load: Workload) -> tuple[float, float]:
     return mib / min(gets), mib / min(puts)
 
 
+def bare() -> dict[str, float]:
+    """CPU in ms of each signing or verifying case's primitive alone, as the library does it in this process: the least
+    of a few rounds."""
+    message = MESSAGE
+    curve, number = ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)
+    ecdsa = ec.ECDSA(SHA256())
+    signatures = curve.sign(message, ecdsa), number.sign(message, PKCS1v15(), SHA256())
+    curve_public, number_public = curve.public_key(), number.public_key()
+    work: dict[str, Callable[[], Any]] = {
+        "sign_p256": lambda: curve.sign(message, ecdsa),
+        "sign_rsa_2048": lambda: number.sign(message, PKCS1v15(), SHA256()),
+        "verify_p256": lambda: curve_public.verify(signatures[0], message, ecdsa),
+        "verify_rsa_2048": lambda: number_public.verify(signatures[1], message, PKCS1v15(), SHA256()),
+    }
+    found = {}
+    for case, once in work.items():
+        rounds = []
+        for _ in range(7):
+            began = time.thread_time()
+            for _ in range(200):
+                once()
+            rounds.append((time.thread_time() - began) * 1000 / 200)
+        found[case] = min(rounds)
+    return found
+
+
 def _cell(value: float) -> str:
     return f"{value:.3f}" if value < 10 else f"{value:.0f}"
 
 
-def report(results: dict[str, dict[str, Any]], versions: dict[str, str]) -> str:
+def report(results: dict[str, dict[str, Any]], versions: dict[str, str], alone: dict[str, float]) -> str:
     names = list(results)
     header = "| | " + " | ".join(f"{name} {versions[name]}" for name in names) + " |"
     rule = "|---" * (len(names) + 1) + "|"
@@ -106,6 +139,14 @@ def report(results: dict[str, dict[str, Any]], versions: dict[str, str]) -> str:
             each_count = [] if found is None else [found["warm", each] for each in CONNECTIONS]
             cells.append(" / ".join(_cell(one.cpu_ms_per_request) for one in each_count) or NOT_SERVED)
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "### CPU of the primitive alone, ms, as `cryptography` does it in one process",
+        "",
+        "| | |",
+        "|---|---|",
+    ]
+    lines += [f"| {CASES[case]} | {value:.3f} |" for case, value in alone.items()]
     lines += ["", "### CPU, ms per request, cold, at 8 connections", "", header, rule]
     for case, title in CASES.items():
         cells = [
@@ -144,7 +185,7 @@ def main() -> None:
     parser.add_argument("--listed", type=int, default=10_000, help="keys in the bucket that is listed")
     parser.add_argument("--workers", type=int, default=1, help="Freehold's worker processes")
     arguments = parser.parse_args()
-    results, versions = {}, {}
+    results, versions, alone = {}, {}, bare()
     for name in arguments.only or PEERS:
         directory = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
         server = PEERS[name](directory, arguments.workers)
@@ -155,7 +196,9 @@ def main() -> None:
             server.stop()
             shutil.rmtree(directory, ignore_errors=True)
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, Linux {platform.release()}\n")
-    print(report(results, versions))
+    # Before and after all servers: the machine may have been busier with one of them.
+    after = bare()
+    print(report(results, versions, {case: min(took, after[case]) for case, took in alone.items()}))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +31,9 @@ SIGNING = {
     "sign_rsa_2048": ("RSA_2048", "RSASSA_PKCS1_V1_5_SHA_256"),
 }
 """Case -> key spec and signing algorithm."""
+VERIFYING = {"verify_p256": "sign_p256", "verify_rsa_2048": "sign_rsa_2048"}
+"""Case -> the case whose signature is verified."""
+MESSAGE = base64.b64decode(ONE_KIB)
 
 
 def _policy(*statements: dict[str, Any]) -> str:
@@ -43,7 +46,17 @@ def _group_policies() -> list[str]:
     tls = {"Bool": {"aws:SecureTransport": "false"}}
     return [
         _policy(
-            {**allow, "Action": ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey*", "kms:DescribeKey", "kms:Sign"]}
+            {
+                **allow,
+                "Action": [
+                    "kms:Encrypt",
+                    "kms:Decrypt",
+                    "kms:GenerateDataKey*",
+                    "kms:DescribeKey",
+                    "kms:Sign",
+                    "kms:Verify",
+                ],
+            }
         ),
         _policy(
             {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"arn:aws:s3:::{BUCKET}/*"},
@@ -66,8 +79,11 @@ class Workload:
     """How many keys the listed bucket has."""
     signers: dict[str, str]
     """Case -> the key that signs in it, of those that the server makes and signs with."""
+    signatures: dict[str, str] = field(default_factory=dict)
+    """Case -> its key's signature of the message."""
 
     def serves(self, case: str) -> bool:
+        case = VERIFYING.get(case, case)
         return case not in SIGNING or case in self.signers
 
     def requests(self, case: str, count: int, *, offset: int = 0) -> list[bytes]:
@@ -105,6 +121,16 @@ class Workload:
     def _sign(self, case: str, who: Credentials) -> bytes:
         body = {"KeyId": self.signers[case], "Message": ONE_KIB, "SigningAlgorithm": SIGNING[case][1]}
         return self._json("TrentService.Sign", body, who)
+
+    def _verify_p256(self, number: int, who: Credentials) -> bytes:
+        return self._verify("sign_p256", who)
+
+    def _verify_rsa_2048(self, number: int, who: Credentials) -> bytes:
+        return self._verify("sign_rsa_2048", who)
+
+    def _verify(self, case: str, who: Credentials) -> bytes:
+        body = {"KeyId": self.signers[case], "Message": ONE_KIB, "SigningAlgorithm": SIGNING[case][1]}
+        return self._json("TrentService.Verify", {**body, "Signature": self.signatures[case]}, who)
 
     def _get_4k(self, number: int, who: Credentials) -> bytes:
         return self._s3("GET", f"/{BUCKET}/object-{number % len(self.keys):05}", b"", who)
@@ -182,21 +208,21 @@ def prepare(server: Running, count: int, listed: int) -> Workload:
                 Bucket=name,
                 ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": rule}]},
             )
-    load = Workload(server, principals, keys, ciphertexts, listed, _signers(kms))
+    load = Workload(server, principals, keys, ciphertexts, listed, *_signers(kms))
     _put_all(load, [f"/{BUCKET}/object-{number:05}" for number in range(count)], FOUR_KIB)
     _put_all(load, [f"/{LISTED}/key-{number:06}" for number in range(listed)], b"listed")
     return load
 
 
-def _signers(kms: Any) -> dict[str, str]:
-    """A key for each signing case, without those that the server can't do."""
-    found = {}
+def _signers(kms: Any) -> tuple[dict[str, str], dict[str, str]]:
+    """A key for each signing case and its signature, without those that the server can't do."""
+    found, signatures = {}, {}
     for case, (spec, algorithm) in SIGNING.items():
         with suppress(ClientError):
             arn = kms.create_key(KeySpec=spec, KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
-            kms.sign(KeyId=arn, Message=b"message", SigningAlgorithm=algorithm)
-            found[case] = arn
-    return found
+            signed = kms.sign(KeyId=arn, Message=MESSAGE, SigningAlgorithm=algorithm)["Signature"]
+            found[case], signatures[case] = arn, base64.b64encode(signed).decode()
+    return found, signatures
 
 
 def _put_all(load: Workload, paths: list[str], body: bytes) -> None:

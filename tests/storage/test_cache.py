@@ -12,7 +12,7 @@ import pytest
 from freehold.crypto.aead import Sealer
 from freehold.storage.cache import Cache
 from freehold.storage.counters import SharedCounters
-from freehold.storage.records import Reader, Transaction
+from freehold.storage.records import Reader, Transaction, part
 from freehold.storage.sqlite import SqliteRecords
 
 
@@ -206,3 +206,23 @@ def test_large_values_count_as_many(store: Store, domain: str) -> None:
         most = max(most, sum(value.cache_weight for value in held))
     assert 90 <= most <= 100
     assert cache.get(domain, "larger than all", lambda reader: load(1_000)).cache_weight == 1_000
+
+
+def test_a_part_that_has_grown_beyond_its_most_is_dropped_and_others_stay(store: Store) -> None:
+    cache = Cache(store.records, store.counters, most_per_part=3)
+    one, other = part("kms", "one"), part("kms", "other")
+    assert one != other
+    loads: list[object] = []
+
+    def get(domain: str, key: int) -> None:
+        cache.get(domain, key, lambda _: loads.append((domain, key)))
+
+    get(other, 0)
+    for key in range(4):
+        get(one, key)
+    loads.clear()
+    get(other, 0)
+    get(one, 3)
+    assert loads == []
+    get(one, 0)
+    assert loads == [(one, 0)]
