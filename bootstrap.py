@@ -65,6 +65,8 @@ def test(arguments: list[str]) -> None:
         call(program("ruff"), "check", ".")
         call(program("ruff"), "format", "--check", ".")
         call(program("mypy"))
+        # A file's tests stay together: what they share is made once.
+        arguments = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
     call(program("python"), "-m", "pytest", *arguments)
 
 
